@@ -1,0 +1,47 @@
+#include "kernels/conv.h"
+
+#include "kernels/check.h"
+
+namespace mfs::core {
+namespace {
+
+Status check_pitch(const char* name, int pitch, int channels) {
+  if (pitch == 0 || pitch >= channels) return {};
+  return refuse("conv",
+                std::string(name) + " has " + std::to_string(channels) + " channels but a pitch of " + std::to_string(pitch));
+}
+
+}  // namespace
+
+Status check(const Conv& op) {
+  constexpr const char* kOp = "conv";
+  const Shape &in = op.src, &out = op.dst;
+  if (in.n < 1 || in.h < 1 || in.w < 1 || in.c < 1) return refuse(kOp, "src is empty: " + to_string(in));
+  if (out.c < 1) return refuse(kOp, "dst has no channels: " + to_string(out));
+  if (op.kernel < 1 || op.stride < 1 || op.dilation < 1) return refuse(kOp, "kernel, stride and dilation must be at least 1");
+  if (op.pad < 0) return refuse(kOp, "padding must not be negative");
+  if (!is_f32_or_bf16(op.dtype))
+    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32 or bf16");
+  const int reach = op.dilation * (op.kernel - 1) + 1;
+  if (in.h + 2 * op.pad < reach || in.w + 2 * op.pad < reach) {
+    return refuse(kOp, "the kernel reaches over " + std::to_string(reach) + " pixels, more than src " + to_string(in) +
+                           " with its padding");
+  }
+  const Shape expected{in.n, conv_size(in.h, op.kernel, op.stride, op.dilation, op.pad),
+                       conv_size(in.w, op.kernel, op.stride, op.dilation, op.pad), out.c};
+  if (out != expected) return refuse(kOp, "dst is " + to_string(out) + ", expected " + to_string(expected));
+  if (Status s = check_pitch("src", op.src_pitch, in.c); !s) return s;
+  if (Status s = check_pitch("dst", op.dst_pitch, out.c); !s) return s;
+  if (!op.residual && op.residual_pitch != 0) return refuse(kOp, "there is a residual pitch but no residual");
+  return check_pitch("residual", op.residual_pitch, out.c);
+}
+
+Cost cost(const Conv& op) {
+  const std::int64_t element = static_cast<std::int64_t>(size_of(op.dtype));
+  const std::int64_t filter = std::int64_t{op.src.c} * op.kernel * op.kernel;  // weights of one output channel
+  const std::int64_t out = op.dst.elements();
+  return {(op.src.elements() + filter * op.dst.c + (op.residual ? out : 0)) * element + op.dst.c * 4, out * element,
+          2 * out * filter};
+}
+
+}  // namespace mfs::core

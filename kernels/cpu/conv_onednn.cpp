@@ -1,0 +1,184 @@
+// Convolution through oneDNN: the one file that knows its C++ interface, both the 2.x of Debian 12 and the 3.x of newer
+// systems.
+#include <omp.h>
+
+#include <cstring>
+#include <new>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
+#include <vector>
+
+#include "kernels/conv.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/error.h"
+
+namespace mfs::core {
+
+struct PackedWeights {
+  dnnl::memory weights, bias;
+};
+
+std::shared_ptr<const PackedWeights> PackCache::get(const std::string& key,
+                                                    const std::function<std::shared_ptr<const PackedWeights>()>& make) {
+  const std::lock_guard lock(mutex_);
+  std::weak_ptr<const PackedWeights>& entry = entries_[key];
+  std::shared_ptr<const PackedWeights> packed = entry.lock();
+  if (!packed) entry = packed = make();
+  return packed;
+}
+
+namespace {
+
+using Dims = dnnl::memory::dims;
+using Tag = dnnl::memory::format_tag;
+using Type = dnnl::memory::data_type;
+
+const dnnl::engine& engine() {
+  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+  return cpu;
+}
+
+// oneDNN takes its thread count from OpenMP's setting of the calling thread.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
+  ~ThreadScope() { omp_set_num_threads(before_); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+ private:
+  int before_;
+};
+
+Type type_of(DType t) { return t == DType::kBF16 ? Type::bf16 : Type::f32; }
+
+dnnl::memory::desc activations(const Shape& s, DType t, int pitch) {
+  const std::int64_t p = pitch ? pitch : s.c;
+  return {{s.n, s.c, s.h, s.w}, type_of(t), Dims{p * s.w * s.h, 1, p * s.w, p}};
+}
+
+dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
+  dnnl::post_ops post;
+  if (c.residual) post.append_sum(1.0f);
+#if DNNL_VERSION_MAJOR >= 3
+  if (c.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#else
+  if (c.relu) post.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+#endif
+  dnnl::primitive_attr attr;
+  attr.set_post_ops(post);
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+
+  const dnnl::memory::desc src = activations(c.src, c.dtype, c.src_pitch), dst = activations(c.dst, c.dtype, c.dst_pitch);
+  const dnnl::memory::desc weights({c.dst.c, c.src.c, c.kernel, c.kernel}, type_of(c.dtype), Tag::any);
+  const dnnl::memory::desc bias({c.dst.c}, Type::f32, Tag::x);
+  const Dims strides{c.stride, c.stride}, dilates{c.dilation - 1, c.dilation - 1}, pad{c.pad, c.pad};
+  // The far padding follows from the output size; oneDNN checks that they agree.
+  const auto far = [&](int in, int out) {
+    return std::int64_t{out - 1} * c.stride + std::int64_t{c.dilation} * (c.kernel - 1) + 1 - in - c.pad;
+  };
+  const Dims pad_far{far(c.src.h, c.dst.h), far(c.src.w, c.dst.w)};
+  constexpr auto kProp = dnnl::prop_kind::forward_inference;
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine(), kProp, kAlgorithm, src, weights, bias, dst, strides, dilates, pad, pad_far, attr};
+#else
+  return {{kProp, kAlgorithm, src, weights, bias, dst, strides, dilates, pad, pad_far}, attr, engine()};
+#endif
+}
+
+std::shared_ptr<const PackedWeights> pack(const Conv& c, const ConvParameters& parameters, const dnnl::memory::desc& wanted) {
+  std::vector<float> plain(std::size_t(c.dst.c) * c.src.c * c.kernel * c.kernel);
+  dnnl::memory bias({{c.dst.c}, Type::f32, Tag::x}, engine());
+  parameters(plain.data(), static_cast<float*>(bias.get_data_handle()));
+  dnnl::memory from({{c.dst.c, c.src.c, c.kernel, c.kernel}, Type::f32, Tag::oihw}, engine(), plain.data());
+  dnnl::memory to(wanted, engine());
+  dnnl::stream stream(engine());
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+  return std::make_shared<PackedWeights>(PackedWeights{std::move(to), std::move(bias)});
+}
+
+// Two layouts are the same when their descriptors are; the bytes of a descriptor are a key.
+std::string layout_key(const dnnl::memory::desc& d) {
+#if DNNL_VERSION_MAJOR >= 3
+  const std::vector<std::uint8_t> blob = const_cast<dnnl::memory::desc&>(d).get_blob();
+  return {blob.begin(), blob.end()};
+#else
+  return {reinterpret_cast<const char*>(&d.data), sizeof d.data};
+#endif
+}
+
+class OneDnnConv final : public PreparedConv {
+ public:
+  OneDnnConv(const Conv& problem, dnnl::convolution_forward::primitive_desc pd, std::shared_ptr<const PackedWeights> packed)
+      : problem_(problem), pd_(std::move(pd)), primitive_(pd_), packed_(std::move(packed)), algorithm_(pd_.impl_info_str()) {}
+
+  std::size_t scratch_bytes() const override { return pd_.scratchpad_desc().get_size(); }
+  const char* algorithm() const override { return algorithm_.c_str(); }
+
+  Status run(const Cpu& cpu, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const override {
+    if (problem_.residual && residual.data != dst.data) copy(cpu, residual, dst);
+    const ThreadScope threads(cpu.threads);
+    try {
+      const auto bind = [](const dnnl::memory::desc& d, const void* p) {
+        return dnnl::memory(d, engine(), const_cast<void*>(p));
+      };
+      const dnnl::stream stream(engine());
+      primitive_.execute(stream, {{DNNL_ARG_SRC, bind(pd_.src_desc(), src.data)},
+                                  {DNNL_ARG_WEIGHTS, packed_->weights},
+                                  {DNNL_ARG_BIAS, packed_->bias},
+                                  {DNNL_ARG_DST, bind(pd_.dst_desc(), dst.data)},
+                                  {DNNL_ARG_SCRATCHPAD, bind(pd_.scratchpad_desc(), scratch)}});
+    } catch (const dnnl::error& e) {
+      return {Code::kInternal, std::string("convolution: oneDNN: ") + e.what()};
+    } catch (const std::bad_alloc&) {
+      return {Code::kOutOfMemory, "convolution: out of memory"};
+    }
+    return {};
+  }
+
+ private:
+  static void copy(const Cpu& cpu, const View& from, const MutView& to) {
+    const std::size_t element = size_of(to.dtype), bytes = element * to.shape.c;
+    parallel_ranges(cpu, to.shape.pixels(), [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t p = begin; p < end; ++p)
+        std::memcpy(static_cast<std::byte*>(to.data) + p * to.pitch * element,
+                    static_cast<const std::byte*>(from.data) + p * from.pitch * element, bytes);
+    });
+  }
+
+  Conv problem_;
+  dnnl::convolution_forward::primitive_desc pd_;
+  dnnl::convolution_forward primitive_;
+  std::shared_ptr<const PackedWeights> packed_;
+  std::string algorithm_;
+};
+
+}  // namespace
+
+std::shared_ptr<const PreparedConv> prepare(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,
+                                            const std::string& name, PackCache& cache) {
+  if (const Status s = check(conv); !s) throw Error(s.code(), s.message());
+  const ThreadScope threads(cpu.threads);
+  try {
+    auto pd = describe(conv);
+    const dnnl::memory::desc layout = pd.weights_desc();
+    auto packed = cache.get(name + '\0' + layout_key(layout), [&] { return pack(conv, parameters, layout); });
+    return std::make_shared<OneDnnConv>(conv, std::move(pd), std::move(packed));
+  } catch (const dnnl::error& e) {
+    if (e.status == dnnl_out_of_memory) throw Error(Code::kOutOfMemory, "out of memory while packing " + name);
+    throw Error(Code::kUnsupported, "oneDNN cannot do the convolution " + name + ": " + e.what());
+  }
+}
+
+std::shared_ptr<const PreparedConv> prepare(const Cpu& cpu, const Conv& conv, const float* weights, const float* bias) {
+  PackCache own;
+  const auto copy = [&](float* w, float* b) {
+    std::copy_n(weights, std::size_t(conv.dst.c) * conv.src.c * conv.kernel * conv.kernel, w);
+    std::copy_n(bias, conv.dst.c, b);
+  };
+  return prepare(cpu, conv, copy, "convolution", own);
+}
+
+}  // namespace mfs::core

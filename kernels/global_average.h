@@ -1,0 +1,24 @@
+// Mean over height and width of every channel: the "squeeze" of squeeze-and-excitation.
+#pragma once
+
+#include "kernels/backend.h"
+#include "kernels/cost.h"
+#include "kernels/status.h"
+#include "kernels/tensor_view.h"
+
+namespace mfs::core {
+
+// src NHWC, f32 or bf16, any pitch; dst (n, 1, 1, c) dense f32. f32 accumulation in a fixed order per thread count.
+// scratch: threads * n * c floats.
+struct GlobalAverage {
+  View src;
+  MutView dst;
+  float* scratch = nullptr;
+};
+
+std::size_t scratch_bytes(const Cpu&, const GlobalAverage&);
+Status check(const GlobalAverage&);
+Cost cost(const GlobalAverage&);
+Status run(const Cpu&, const GlobalAverage&);
+
+}  // namespace mfs::core

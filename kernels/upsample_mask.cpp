@@ -1,0 +1,38 @@
+#include "kernels/upsample_mask.h"
+
+#include "kernels/check.h"
+
+namespace mfs::core {
+
+Status check(const UpsampleMask& op) {
+  constexpr const char* kOp = "upsample_mask";
+  if (Status s = check_dense_f32(kOp, "logit", op.logit); !s) return s;
+  if (Status s = check_shape(kOp, "logit", op.logit, {1, op.logit.shape.h, op.logit.shape.w, 1}); !s) return s;
+  if (op.width < 1 || op.height < 1) {
+    return refuse(kOp, "the output is empty: " + std::to_string(op.width) + "x" + std::to_string(op.height));
+  }
+  if (!(op.threshold > 0 && op.threshold < 1)) {
+    return refuse(kOp, "the threshold must lie between 0 and 1, not " + std::to_string(op.threshold));
+  }
+  if (op.probability == nullptr && op.mask == nullptr) return refuse(kOp, "neither probability nor mask is asked for");
+  if (op.probability != nullptr && (op.probability_stride < std::int64_t{4} * op.width || op.probability_stride % 4 != 0)) {
+    return refuse(kOp, "a probability row stride of " + std::to_string(op.probability_stride) + " bytes does not fit " +
+                           std::to_string(op.width) + " floats");
+  }
+  if (op.mask != nullptr && op.mask_stride < op.width) {
+    return refuse(kOp, "a mask row stride of " + std::to_string(op.mask_stride) + " bytes does not fit " +
+                           std::to_string(op.width) + " pixels");
+  }
+  return {};
+}
+
+Cost cost(const UpsampleMask& op) {
+  const std::int64_t pixels = std::int64_t{op.width} * op.height;
+  const std::int64_t sigmoids = op.domain == UpsampleOf::kProbability ? op.logit.shape.elements()
+                                : op.probability != nullptr           ? pixels
+                                                                      : 0;
+  const std::int64_t per_pixel = (op.probability == nullptr ? 0 : 4) + (op.mask == nullptr ? 0 : 1);
+  return {op.logit.bytes(), pixels * per_pixel, pixels * 3 + sigmoids * 20};  // a sigmoid is about 20 operations
+}
+
+}  // namespace mfs::core

@@ -1,0 +1,31 @@
+// What each step reads and writes: the input of the memory planner.
+#include "runtime/lowered.h"
+
+namespace mfs::core {
+namespace {
+
+struct Collect {
+  Access operator()(const ConvStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
+  Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
+  Access operator()(const GlobalAverageStep& s) const { return {{s.src}, {s.dst}}; }
+  Access operator()(const LinearStep& s) const { return {{s.src}, {s.dst}}; }
+  Access operator()(const ChannelScaleStep& s) const { return with_optional({{s.src, s.gate}, {s.dst}}, s.residual); }
+  Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }
+  Access operator()(const PyramidHeadStep& s) const {
+    Access a{s.priors, {s.dst}};
+    a.reads.push_back(s.features);
+    return a;
+  }
+  Access operator()(const ResizeStep& s) const { return {{s.src}, {s.dst}}; }
+
+  static Access with_optional(Access a, const Place& residual) {
+    if (residual) a.reads.push_back(residual);
+    return a;
+  }
+};
+
+}  // namespace
+
+Access access_of(const AnyStep& step) { return std::visit(Collect{}, step); }
+
+}  // namespace mfs::core

@@ -1,0 +1,175 @@
+#include "runtime/cpu_binder.h"
+
+#include <utility>
+
+#include "kernels/channel_scale.h"
+#include "kernels/error.h"
+#include "kernels/fully_connected.h"
+#include "kernels/global_average.h"
+#include "kernels/max_pool.h"
+#include "kernels/pyramid_head.h"
+#include "kernels/pyramid_pool.h"
+#include "kernels/resize_bilinear.h"
+#include "runtime/fold.h"
+
+namespace mfs::core {
+namespace {
+
+std::string describe(const Window& w) {
+  std::string s = std::to_string(w.kernel) + "x" + std::to_string(w.kernel);
+  if (w.stride != 1) s += " s" + std::to_string(w.stride);
+  if (w.dilation != 1) s += " d" + std::to_string(w.dilation);
+  return s;
+}
+
+std::string conv_name(const Conv& c, const Window& w) {
+  return "conv " + describe(w) + " " + std::to_string(c.src.c) + "->" + std::to_string(c.dst.c) + " @" +
+         std::to_string(c.dst.h) + "x" + std::to_string(c.dst.w) + (c.residual ? " +add" : "") + (c.relu ? " +relu" : "");
+}
+
+}  // namespace
+
+MutView StepBinder::view(const Place& p) const {
+  const auto b = static_cast<std::size_t>(p.buffer);
+  const Buffer& buffer = network_.buffers[b];
+  const std::size_t channel = static_cast<std::size_t>(p.first_channel) * size_of(buffer.dtype);
+  return {arena_ ? arena_ + memory_.offsets[b] + channel : nullptr, buffer.dtype, p.shape, buffer.shape.c};
+}
+
+std::span<std::byte> StepBinder::scratch(std::size_t op) const { return {arena_ + memory_.scratch[op], scratch_sizes_[op]}; }
+
+const float* StepBinder::parameter(const std::string& name) {
+  std::vector<float> values = read_all(file_, name);
+  if (values.empty()) return nullptr;
+  return parameters_.emplace_back(std::move(values)).data();
+}
+
+Conv StepBinder::problem_of(const ConvStep& s) const {
+  const auto buffer = [&](const Place& p) -> const Buffer& { return network_.buffers[static_cast<std::size_t>(p.buffer)]; };
+  Conv c{.src = s.src.shape,
+         .dst = buffer(s.dst).shape,
+         .kernel = s.window.kernel,
+         .stride = s.window.stride,
+         .dilation = s.window.dilation,
+         .pad = s.window.pad,
+         .dtype = buffer(s.src).dtype,
+         .src_pitch = buffer(s.src).shape.c,
+         .dst_pitch = buffer(s.dst).shape.c,
+         .residual_pitch = 0,
+         .residual = static_cast<bool>(s.residual),
+         .relu = s.relu};
+  if (s.residual) c.residual_pitch = buffer(s.residual).shape.c;
+  return c;
+}
+
+void StepBinder::prepare_conv(const ConvStep& s) {
+  const Conv problem = problem_of(s);
+  std::string key;
+  for (const Filters& f : s.filters) key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
+  const auto parameters = [&](float* weights, float* bias) {
+    for (const Filters& f : s.filters) {
+      fold(file_, f, cpu_, weights, bias);
+      weights += std::int64_t{f.out} * f.in * s.window.kernel * s.window.kernel;
+      bias += f.out;
+    }
+  };
+  convs_[scratch_sizes_.size()] = core::prepare(cpu_, problem, parameters, key, packs_);
+}
+
+std::size_t StepBinder::prepare(const LoweredOp& op) {
+  std::size_t bytes = 0;
+  if (const auto* conv = std::get_if<ConvStep>(&op.step)) {
+    prepare_conv(*conv);
+    bytes = convs_[scratch_sizes_.size()]->scratch_bytes();
+  } else if (const auto* average = std::get_if<GlobalAverageStep>(&op.step)) {
+    bytes = scratch_bytes(cpu_, GlobalAverage{view(average->src), view(average->dst), nullptr});
+  } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
+    std::vector<MutView> grids;
+    for (const Place& p : pool->grids) grids.push_back(view(p));
+    bytes = scratch_bytes(cpu_, PyramidPool{view(pool->src), grids, {}});
+  } else if (const auto* head = std::get_if<PyramidHeadStep>(&op.step)) {
+    std::vector<View> priors;
+    for (const Place& p : head->priors) priors.push_back(view(p));
+    bytes =
+        scratch_bytes(cpu_, PyramidHead{view(head->features), priors, nullptr, 0, head->align_corners, view(head->dst), {}});
+  }
+  scratch_sizes_.push_back(bytes);
+  return bytes;
+}
+
+void StepBinder::place(std::byte* arena, const MemoryPlan& memory) { arena_ = arena, memory_ = memory; }
+
+BoundStep StepBinder::bind(std::size_t op) {
+  return std::visit([&](const auto& step) { return bind_step(op, step); }, network_.ops[op].step);
+}
+
+template <typename Kernel>
+BoundStep StepBinder::simple(const LoweredOp& op, std::string operation, Kernel kernel) {
+  if (const Status s = check(kernel); !s) throw Error(Code::kInternal, op.name + ": " + s.message());
+  return {{op.name, std::move(operation), "", cost(kernel)}, [kernel](const Cpu& cpu) { return core::run(cpu, kernel); }};
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const ConvStep& s) {
+  const Conv problem = problem_of(s);
+  const auto conv = convs_[i];
+  Place all = s.dst;
+  all.first_channel = 0, all.shape = problem.dst;
+  const View src = view(s.src), residual = s.residual ? View(view(s.residual)) : View{};
+  const MutView dst = view(all);
+  std::byte* const memory = scratch(i).data();
+  return {{network_.ops[i].name, conv_name(problem, s.window), conv->algorithm(), cost(problem)},
+          [=](const Cpu& cpu) { return conv->run(cpu, src, residual, dst, memory); }};
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const MaxPoolStep& s) {
+  return simple(network_.ops[i], "max pool " + describe(s.window),
+                MaxPool{view(s.src), s.window.kernel, s.window.stride, s.window.pad, s.window.ceil_mode, view(s.dst)});
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const GlobalAverageStep& s) {
+  return simple(network_.ops[i], "global average",
+                GlobalAverage{view(s.src), view(s.dst), reinterpret_cast<float*>(scratch(i).data())});
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const LinearStep& s) {
+  const float* weights = parameter(s.tensors + ".weight");
+  return simple(network_.ops[i], "fully connected",
+                FullyConnected{view(s.src), weights, parameter(s.tensors + ".bias"), s.activation, view(s.dst)});
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const ChannelScaleStep& s) {
+  const View residual = s.residual ? View(view(s.residual)) : View{};
+  return simple(network_.ops[i], std::string("channel scale") + (s.residual ? " +add" : "") + (s.relu ? " +relu" : ""),
+                ChannelScale{view(s.src), view(s.gate), residual, s.relu, view(s.dst)});
+}
+
+// The two kernels that take lists keep them alive in their closures.
+BoundStep StepBinder::bind_step(std::size_t i, const PyramidPoolStep& s) {
+  std::vector<MutView> grids;
+  for (const Place& p : s.grids) grids.push_back(view(p));
+  const PyramidPool probe{view(s.src), grids, scratch(i)};
+  if (const Status ok = check(probe); !ok) throw Error(Code::kInternal, network_.ops[i].name + ": " + ok.message());
+  return {{network_.ops[i].name, "pyramid pool", "", cost(probe)},
+          [src = probe.src, grids, memory = scratch(i)](const Cpu& cpu) {
+            return core::run(cpu, PyramidPool{src, grids, memory});
+          }};
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const PyramidHeadStep& s) {
+  std::vector<View> priors;
+  for (const Place& p : s.priors) priors.push_back(view(p));
+  const float* weights = parameter(s.final_conv + ".weight");
+  const std::vector<float> bias = read_all(file_, s.final_conv + ".bias");
+  PyramidHead head{view(s.features), priors, weights, bias.empty() ? 0.0f : bias[0], s.align_corners, view(s.dst), scratch(i)};
+  if (const Status ok = check(head); !ok) throw Error(Code::kInternal, network_.ops[i].name + ": " + ok.message());
+  return {{network_.ops[i].name, "pyramid head", "", cost(head)}, [head, priors](const Cpu& cpu) mutable {
+            head.priors = priors;
+            return core::run(cpu, head);
+          }};
+}
+
+BoundStep StepBinder::bind_step(std::size_t i, const ResizeStep& s) {
+  return simple(network_.ops[i], "bilinear resize", ResizeBilinear{view(s.src), s.align_corners, view(s.dst)});
+}
+
+}  // namespace mfs::core

@@ -1,0 +1,26 @@
+// Where every buffer lies in one block of memory, by lifetime.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "runtime/lowered.h"
+
+namespace mfs::core {
+
+struct MemoryPlan {
+  std::vector<std::size_t> offsets;  // of every buffer of the lowered network, in bytes
+  std::vector<std::size_t> scratch;  // of every operation, in bytes
+  std::size_t bytes = 0;             // of the arena; all offsets are multiples of kArenaAlignment
+};
+
+inline constexpr std::size_t kArenaAlignment = 64;
+
+// Makes an operation that adds a shortcut, or scales channels, write over an input that nobody reads afterwards.
+void share_buffers_in_place(Lowered& network);
+
+// Two buffers share memory when one is dead before the other is written. scratch_bytes: per operation. With `keep_all`, every
+// buffer lives to the end, so that named values can be read after a run.
+MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all);
+
+}  // namespace mfs::core

@@ -1,0 +1,43 @@
+// Weights, checked and ready for one device: immutable after loading, shared by any number of sessions.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "kernels/conv.h"
+#include "runtime/executor.h"
+#include "weights/weights_file.h"
+
+namespace mfs::core {
+
+struct ModelOptions {
+  std::string device = "auto";     // auto, cpu, cuda, cuda:N
+  std::string precision = "auto";  // auto, f32, bf16
+  int threads = 0;                 // 0 = all the process may use
+  std::function<void(const std::string&)> log;
+};
+
+class Model {
+ public:
+  // Reads, checks and understands the file; throws Error with the sentence for the user.
+  Model(const std::string& path, const ModelOptions& options);
+
+  // A plan for one network size (multiples of 8, at least 64). Packed weights are shared with earlier plans.
+  std::unique_ptr<Executor> plan(int height, int width) const;
+
+  const WeightsFile& weights() const { return *weights_; }
+  const char* device() const { return "cpu"; }
+  const char* precision() const { return name_of(dtype_); }
+  int threads() const { return threads_; }
+  std::int64_t parameters() const { return parameters_; }  // trainable ones: batch norm statistics do not count
+
+ private:
+  std::shared_ptr<const WeightsFile> weights_;
+  DType dtype_ = DType::kF32;
+  int threads_ = 1;
+  std::int64_t parameters_ = 0;
+  mutable PackCache packs_;
+};
+
+}  // namespace mfs::core

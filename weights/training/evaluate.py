@@ -1,0 +1,68 @@
+"""Mean IoU at one centre tap over a folder with img/NAME.jpg and gt/NAME.png (255 object, 0 background, 128 ignored)."""
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "reference"), str(ROOT / "weights")]
+
+from network import network_from_safetensors  # noqa: E402
+from preprocess import predict  # noqa: E402
+from scenes import centre_tap  # noqa: E402
+
+OBJECT, IGNORED = 255, 128
+
+
+def intersection_over_union(mask, truth):
+    """Boolean mask and grey truth, H x W -> IoU over the pixels that are not ignored; 1 if both are empty."""
+    counted = truth != IGNORED
+    both = np.count_nonzero(mask & (truth == OBJECT) & counted)
+    either = np.count_nonzero((mask | (truth == OBJECT)) & counted)
+    return both / either if either else 1.0
+
+
+def parse_size(text):
+    """"native" or WxH -> the size argument of `predict`, (height, width)."""
+    return text if text == "native" else tuple(int(v) for v in reversed(text.split("x")))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path, help=".safetensors")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--limit", type=int, help="evenly spaced photos to use (default: all)")
+    parser.add_argument("--size", type=parse_size, help="network size WxH or native (default: from the weights)")
+    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--list", action="store_true", help="print the IoU of every photo")
+    parser.add_argument("--bf16", action="store_true", help="bf16 instead of float32 convolutions: faster, slightly different")
+    args = parser.parse_args()
+
+    network, meta = network_from_safetensors(args.weights)
+    network = network.to(memory_format=torch.channels_last)
+    truths = sorted((args.folder / "gt").glob("*.png"))
+    if args.limit:
+        truths = [truths[i * len(truths) // args.limit] for i in range(min(args.limit, len(truths)))]
+
+    def load(path):
+        image = Image.open(args.folder / "img" / f"{path.stem}.jpg").convert("RGB")
+        return path.stem, np.asarray(image), np.asarray(Image.open(path).convert("L"))
+
+    scores = []
+    with ThreadPoolExecutor(1) as loader:
+        for name, image, truth in loader.map(load, truths):
+            with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+                probability = predict(network, image, [centre_tap(truth == OBJECT)], meta, args.size)
+            scores.append(intersection_over_union(probability > args.threshold, truth))
+            if args.list:
+                print(f"{scores[-1]:.4f} {name}")
+    print(f"{args.folder.name}: mean IoU {np.mean(scores):.4f} over {len(scores)} photos")
+
+
+if __name__ == "__main__":
+    main()

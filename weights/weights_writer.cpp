@@ -1,0 +1,126 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "kernels/error.h"
+#include "weights/weights_file.h"
+
+namespace mfs::core {
+namespace {
+
+constexpr std::size_t kHeaderAlignment = 8;
+constexpr int kMaxAttempts = 100;
+
+[[noreturn]] void fail(const std::string& path, const std::string& complaint) {
+  throw Error(Code::kIo, path + ": " + complaint);
+}
+
+[[noreturn]] void fail_with_errno(const std::string& path, const char* action) {
+  fail(path, std::string(action) + ": " + std::generic_category().message(errno));
+}
+
+std::size_t bytes_of(const TensorToWrite& tensor) {
+  std::size_t bytes = size_of(tensor.dtype);
+  for (const std::int64_t dim : tensor.dims) bytes *= static_cast<std::size_t>(dim);
+  return bytes;
+}
+
+const char* dtype_name(const std::string& path, const TensorToWrite& tensor) {
+  switch (tensor.dtype) {
+    case DType::kF32:
+      return "F32";
+    case DType::kF16:
+      return "F16";
+    case DType::kBF16:
+      return "BF16";
+    case DType::kI8:
+      return "I8";
+    default:
+      fail(path, "tensor " + tensor.name + " has the dtype " + name_of(tensor.dtype) + ", which weights files do not know");
+  }
+}
+
+// Length and JSON, padded with spaces so that the data begin aligned.
+std::string header_of(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                      const std::vector<std::pair<std::string, std::string>>& metadata) {
+  nlohmann::ordered_json json;
+  for (const auto& [key, value] : metadata) json["__metadata__"][key] = value;
+  std::size_t offset = 0;
+  for (const TensorToWrite& tensor : tensors) {
+    if (json.contains(tensor.name)) fail(path, "tensor " + tensor.name + " is given twice");
+    const std::size_t end = offset + bytes_of(tensor);
+    json[tensor.name] = {{"dtype", dtype_name(path, tensor)}, {"shape", tensor.dims}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = json.dump();
+  text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
+  std::string length;
+  for (std::size_t i = 0; i < 8; ++i) length += static_cast<char>((text.size() >> (8 * i)) & 0xff);
+  return length + text;
+}
+
+// A new file next to `target`; it takes the target's name on commit() and disappears without it.
+class PartialFile {
+ public:
+  explicit PartialFile(const std::string& target) : target_(target) {
+    for (int attempt = 0; fd_ < 0; ++attempt) {
+      path_ = target + ".partial" + std::to_string(attempt);
+      fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (fd_ < 0 && (errno != EEXIST || attempt == kMaxAttempts)) fail_with_errno(target, "cannot create the file");
+    }
+  }
+  ~PartialFile() {
+    if (fd_ >= 0) ::close(fd_);
+    if (!committed_) ::unlink(path_.c_str());
+  }
+  PartialFile(const PartialFile&) = delete;
+  PartialFile& operator=(const PartialFile&) = delete;
+
+  void write(const void* data, std::size_t size) {
+    const char* rest = static_cast<const char*>(data);
+    while (size > 0) {
+      const ssize_t written = ::write(fd_, rest, size);
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail_with_errno(target_, "cannot write the file");
+      rest += written;
+      size -= static_cast<std::size_t>(written);
+    }
+  }
+
+  void commit() {
+    if (::fsync(fd_) != 0) fail_with_errno(target_, "cannot write the file");
+    const int closed = ::close(fd_);
+    fd_ = -1;
+    if (closed != 0) fail_with_errno(target_, "cannot write the file");
+    if (std::rename(path_.c_str(), target_.c_str()) != 0) fail_with_errno(target_, "cannot rename the finished file");
+    committed_ = true;
+  }
+
+ private:
+  std::string target_, path_;
+  int fd_ = -1;
+  bool committed_ = false;
+};
+
+}  // namespace
+
+void write_weights(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                   const std::vector<std::pair<std::string, std::string>>& metadata) {
+  std::string header;
+  try {
+    header = header_of(path, tensors, metadata);
+  } catch (const nlohmann::json::exception&) {
+    fail(path, "a tensor name or a metadata entry is not UTF-8");
+  }
+  PartialFile file(path);
+  file.write(header.data(), header.size());
+  for (const TensorToWrite& tensor : tensors) file.write(tensor.data, bytes_of(tensor));
+  file.commit();
+}
+
+}  // namespace mfs::core
