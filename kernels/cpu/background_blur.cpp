@@ -186,7 +186,7 @@ class Band {
     mixed_ = blurred_ + 2 * grid.row();
     sums_ = mixed_ + grid.row();
     std::fill_n(zeros_, grid.row(), 0u);
-    std::fill_n(blurred_, 3 * grid.row(), 0.0f);
+    std::fill_n(blurred_, 3 * grid.row(), 0.0f);  // weight 0 beside the grid: the outermost blocks continue to the border
   }
 
   void run(int begin, int end) {
@@ -235,8 +235,6 @@ class Band {
         const float share = dy == 0 ? 0.5f : 1.0f;  // the middle row is its own mirror image
         add_chords(up, down, grid_.width, chord.full, share * (1 - chord.part), share * chord.part, plane);
       }
-      plane[-1] = plane[0];
-      plane[grid_.width] = plane[grid_.width - 1];
     }
   }
 

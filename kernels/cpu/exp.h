@@ -14,8 +14,8 @@ namespace mfs::core {
 // The clamp works on the bits: as a float comparison the compiler makes a branch of it, and the loop is not vectorised.
 MFS_INLINE float fast_exp(float argument) {
   const auto bits = std::bit_cast<std::uint32_t>(argument);
-  const std::uint32_t magnitude = std::min(bits & 0x7fffffffu, std::bit_cast<std::uint32_t>(87.0f));
-  const float x = std::bit_cast<float>((bits & 0x80000000u) | magnitude);
+  const std::uint32_t size = bits & 0x7fffffffu, clamped = std::min(size, std::bit_cast<std::uint32_t>(87.0f));
+  const float x = std::bit_cast<float>((bits & 0x80000000u) | (size > 0x7f800000u ? size : clamped));
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low mantissa bits
   const float shifted = x * 1.44269504f + kRound;
   const float n = shifted - kRound;
@@ -28,8 +28,7 @@ MFS_INLINE float fast_exp(float argument) {
   p = p * r + 1.0f;
   p = p * r + 1.0f;
   const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;
-  const float power = p * std::bit_cast<float>(exponent);
-  return argument != argument ? argument : power;
+  return p * std::bit_cast<float>(exponent);
 }
 
 // Absolute error below 3e-7 everywhere; 0 <= result <= 1.

@@ -344,6 +344,26 @@ TEST_CASE("with a soft edge, too, the background stays free of the subject's col
   CHECK(most <= 16);
 }
 
+TEST_CASE("an unsure pixel far from any background keeps its colour") {
+  const Size size{130, 110};
+  Picture photo(size, PixelFormat::kRgb, 15);
+  for (const float radius : {6.0f, 30.0f}) {
+    Probability p(size, 1);
+    p.at(70, 50) = 0.6f;
+    const Picture out = blur(photo, p, radius);
+    for (int c = 0; c < 3; ++c) CHECK(std::abs(out.get(70, 50, c) - photo.get(70, 50, c)) <= 1);
+  }
+}
+
+TEST_CASE("NaN is background") {
+  const Size size{90, 70};
+  const Picture photo(size, PixelFormat::kRgb, 16);
+  Probability zero(size), nan(size, kNan);
+  for (int y = 20; y < 50; ++y) std::fill_n(&zero.at(30, y), 25, 0.9f), std::fill_n(&nan.at(30, y), 25, 0.9f);
+  CHECK(overlay(photo, nan) == overlay(photo, zero));
+  CHECK(blur(photo, nan, 14) == blur(photo, zero, 14));
+}
+
 TEST_CASE("the number of threads does not change an effect") {
   const Size size{83, 61};
   const Picture photo(size, PixelFormat::kRgba, 9);

@@ -85,7 +85,7 @@ def network_input(image, taps, preprocess, size=None):
 
 def probability_from_logit(logit, photo_size, network_config):
     """Logit 1 x 1 x h/8 x w/8 -> float32 numpy H x W, the probability at the photo's size."""
-    align = network_config["align_corners"]
+    logit, align = logit.float(), network_config["align_corners"]
     if network_config["upsample"] == "probability":
         value = F.interpolate(torch.sigmoid(logit), tuple(photo_size), mode="bilinear", align_corners=align)
     else:

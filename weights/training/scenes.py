@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 PAPER_SIZE = 512  # network size of the paper: its click jitter is in pixels of that grid
 TAP_JITTER = 50  # Sec. 3.4: U(-50, 50) pixels
@@ -116,12 +116,10 @@ def paste(rng, scene, image, opacity, attempts=8):
 
 def jitter_colours(rng, image):
     """Random brightness, contrast and saturation."""
-    brightness, contrast, saturation = rng.uniform(0.75, 1.3, 3)
-    values = image.astype(np.float32)
-    grey = values.mean(axis=2, keepdims=True)
-    values = (grey + saturation * (values - grey)) * brightness
-    values = values.mean() + contrast * (values - values.mean())
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    image = Image.fromarray(image)
+    for enhancer in (ImageEnhance.Color, ImageEnhance.Brightness, ImageEnhance.Contrast):
+        image = enhancer(image).enhance(rng.uniform(0.75, 1.3))
+    return np.asarray(image)
 
 
 def make_scene(photos, seed, number, size, composite_share):

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "reference"), str(ROOT / "weights")]
@@ -62,6 +63,20 @@ def parse_arguments():
     return args
 
 
+def fold_batch_norm(network):
+    """A copy of a network in eval mode whose BN layers are part of the convolutions before them."""
+    network = copy.deepcopy(network).eval()
+    for block in list(network.modules()):
+        for name, child in list(block.named_children()):
+            if name.startswith("conv") and hasattr(block, name.replace("conv", "bn")):
+                norm = name.replace("conv", "bn")
+                setattr(block, name, fuse_conv_bn_eval(child, getattr(block, norm)))
+                setattr(block, norm, nn.Identity())
+            elif name == "downsample":
+                setattr(block, name, fuse_conv_bn_eval(*child))
+    return network
+
+
 class SplitNetwork(nn.Module):
     """A network cut into a frozen part of its backbone and the rest, which is trained.
 
@@ -81,7 +96,7 @@ class SplitNetwork(nn.Module):
         for name in self.frozen_blocks:
             for module in self._modules_of(network, name):
                 module.requires_grad_(False)
-        self.frozen = copy.deepcopy(network).to(frozen_dtype).eval() if self.frozen_blocks else None
+        self.frozen = fold_batch_norm(network).to(frozen_dtype) if self.frozen_blocks else None
         self.train()
 
     @staticmethod

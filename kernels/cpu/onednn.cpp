@@ -1,14 +1,15 @@
-// Convolution through oneDNN: the one file that knows its C++ interface, both the 2.x of Debian 12 and the 3.x of newer
-// systems.
+// The one file that knows oneDNN's C++ interface, both the 2.x of Debian 12 and the 3.x of newer systems.
+#include "kernels/cpu/onednn.h"
+
 #include <omp.h>
 
 #include <cstring>
 #include <new>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "kernels/conv.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/error.h"
 
@@ -87,12 +88,12 @@ dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
 #endif
 }
 
-std::shared_ptr<const PackedWeights> pack(const Conv& c, const ConvParameters& parameters, const dnnl::memory::desc& wanted) {
-  std::vector<float> plain(std::size_t(c.dst.c) * c.src.c * c.kernel * c.kernel);
-  dnnl::memory bias({{c.dst.c}, Type::f32, Tag::x}, engine());
-  parameters(plain.data(), static_cast<float*>(bias.get_data_handle()));
-  dnnl::memory from({{c.dst.c, c.src.c, c.kernel, c.kernel}, Type::f32, Tag::oihw}, engine(), plain.data());
-  dnnl::memory to(wanted, engine());
+// Parameters into `wanted` layout; `plain` describes what `parameters` writes.
+std::shared_ptr<const PackedWeights> pack(const ConvParameters& parameters, const dnnl::memory::desc& plain,
+                                          std::int64_t biases, const dnnl::memory::desc& wanted) {
+  dnnl::memory bias({{biases}, Type::f32, Tag::x}, engine());
+  dnnl::memory from(plain, engine()), to(wanted, engine());
+  parameters(static_cast<float*>(from.get_data_handle()), static_cast<float*>(bias.get_data_handle()));
   dnnl::stream stream(engine());
   dnnl::reorder(from, to).execute(stream, from, to);
   stream.wait();
@@ -109,6 +110,23 @@ std::string layout_key(const dnnl::memory::desc& d) {
 #endif
 }
 
+dnnl::memory memory_at(const dnnl::memory::desc& d, const void* p) { return dnnl::memory(d, engine(), const_cast<void*>(p)); }
+
+// oneDNN allocates its argument list and stream here; nothing of ours allocates.
+Status execute(const Cpu& cpu, const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
+  const ThreadScope threads(cpu.threads);
+  try {
+    dnnl::stream stream(engine());
+    primitive.execute(stream, arguments);
+    stream.wait();
+  } catch (const dnnl::error& e) {
+    return {Code::kInternal, std::string("oneDNN: ") + e.what()};
+  } catch (const std::bad_alloc&) {
+    return {Code::kOutOfMemory, "out of memory while running a convolution"};
+  }
+  return {};
+}
+
 class OneDnnConv final : public PreparedConv {
  public:
   OneDnnConv(const Conv& problem, dnnl::convolution_forward::primitive_desc pd, std::shared_ptr<const PackedWeights> packed)
@@ -119,23 +137,12 @@ class OneDnnConv final : public PreparedConv {
 
   Status run(const Cpu& cpu, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const override {
     if (problem_.residual && residual.data != dst.data) copy(cpu, residual, dst);
-    const ThreadScope threads(cpu.threads);
-    try {
-      const auto bind = [](const dnnl::memory::desc& d, const void* p) {
-        return dnnl::memory(d, engine(), const_cast<void*>(p));
-      };
-      const dnnl::stream stream(engine());
-      primitive_.execute(stream, {{DNNL_ARG_SRC, bind(pd_.src_desc(), src.data)},
-                                  {DNNL_ARG_WEIGHTS, packed_->weights},
-                                  {DNNL_ARG_BIAS, packed_->bias},
-                                  {DNNL_ARG_DST, bind(pd_.dst_desc(), dst.data)},
-                                  {DNNL_ARG_SCRATCHPAD, bind(pd_.scratchpad_desc(), scratch)}});
-    } catch (const dnnl::error& e) {
-      return {Code::kInternal, std::string("convolution: oneDNN: ") + e.what()};
-    } catch (const std::bad_alloc&) {
-      return {Code::kOutOfMemory, "convolution: out of memory"};
-    }
-    return {};
+    return execute(cpu, primitive_,
+                   {{DNNL_ARG_SRC, memory_at(pd_.src_desc(), src.data)},
+                    {DNNL_ARG_WEIGHTS, packed_->weights},
+                    {DNNL_ARG_BIAS, packed_->bias},
+                    {DNNL_ARG_DST, memory_at(pd_.dst_desc(), dst.data)},
+                    {DNNL_ARG_SCRATCHPAD, memory_at(pd_.scratchpad_desc(), scratch)}});
   }
 
  private:
@@ -155,30 +162,77 @@ class OneDnnConv final : public PreparedConv {
   std::string algorithm_;
 };
 
-}  // namespace
+dnnl::matmul::primitive_desc describe(const BatchedMatmul::Problem& p) {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  const dnnl::memory::desc src({p.batch, p.rows, p.inner}, type_of(p.dtype), Tag::abc);
+  const dnnl::memory::desc weights({p.batch, p.inner, p.outer}, type_of(p.dtype), Tag::any);
+  const dnnl::memory::desc dst({p.batch, p.rows, p.outer}, Type::f32, Tag::abc);
+#if DNNL_VERSION_MAJOR >= 3
+  return {engine(), src, weights, dst, attr};
+#else
+  return {{src, weights, dst}, attr, engine()};
+#endif
+}
 
-std::shared_ptr<const PreparedConv> prepare(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,
-                                            const std::string& name, PackCache& cache) {
-  if (const Status s = check(conv); !s) throw Error(s.code(), s.message());
-  const ThreadScope threads(cpu.threads);
+class OneDnnMatmul final : public BatchedMatmul {
+ public:
+  OneDnnMatmul(dnnl::matmul::primitive_desc pd, std::shared_ptr<const PackedWeights> packed)
+      : pd_(std::move(pd)), primitive_(pd_), packed_(std::move(packed)) {}
+
+  std::size_t scratch_bytes() const override { return pd_.scratchpad_desc().get_size(); }
+  const float* bias() const override { return static_cast<const float*>(packed_->bias.get_data_handle()); }
+
+  Status run(const Cpu& cpu, const void* src, float* dst, std::byte* scratch) const override {
+    return execute(cpu, primitive_,
+                   {{DNNL_ARG_SRC, memory_at(pd_.src_desc(), src)},
+                    {DNNL_ARG_WEIGHTS, packed_->weights},
+                    {DNNL_ARG_DST, memory_at(pd_.dst_desc(), dst)},
+                    {DNNL_ARG_SCRATCHPAD, memory_at(pd_.scratchpad_desc(), scratch)}});
+  }
+
+ private:
+  dnnl::matmul::primitive_desc pd_;
+  dnnl::matmul primitive_;
+  std::shared_ptr<const PackedWeights> packed_;
+};
+
+// Runs `make`, with oneDNN's errors as ours.
+template <typename Make>
+auto translated(const std::string& name, const Make& make) {
   try {
-    auto pd = describe(conv);
-    const dnnl::memory::desc layout = pd.weights_desc();
-    auto packed = cache.get(name + '\0' + layout_key(layout), [&] { return pack(conv, parameters, layout); });
-    return std::make_shared<OneDnnConv>(conv, std::move(pd), std::move(packed));
+    return make();
   } catch (const dnnl::error& e) {
     if (e.status == dnnl_out_of_memory) throw Error(Code::kOutOfMemory, "out of memory while packing " + name);
-    throw Error(Code::kUnsupported, "oneDNN cannot do the convolution " + name + ": " + e.what());
+    throw Error(Code::kUnsupported, "oneDNN cannot do " + name + ": " + e.what());
   }
 }
 
-std::shared_ptr<const PreparedConv> prepare(const Cpu& cpu, const Conv& conv, const float* weights, const float* bias) {
-  PackCache own;
-  const auto copy = [&](float* w, float* b) {
-    std::copy_n(weights, std::size_t(conv.dst.c) * conv.src.c * conv.kernel * conv.kernel, w);
-    std::copy_n(bias, conv.dst.c, b);
-  };
-  return prepare(cpu, conv, copy, "convolution", own);
+}  // namespace
+
+std::shared_ptr<const PreparedConv> prepare_direct(const Cpu& cpu, const Conv& c, const ConvParameters& parameters,
+                                                   const std::string& name, PackCache& cache) {
+  const ThreadScope threads(cpu.threads);
+  return translated(name, [&] {
+    auto pd = describe(c);
+    const dnnl::memory::desc layout = pd.weights_desc();
+    const dnnl::memory::desc plain({c.dst.c, c.src.c, c.kernel, c.kernel}, Type::f32, Tag::oihw);
+    auto packed = cache.get(name + layout_key(layout), [&] { return pack(parameters, plain, c.dst.c, layout); });
+    return std::make_shared<OneDnnConv>(c, std::move(pd), std::move(packed));
+  });
+}
+
+std::shared_ptr<const BatchedMatmul> prepare_matmul(const Cpu& cpu, const BatchedMatmul::Problem& p,
+                                                    const ConvParameters& parameters, const std::string& name,
+                                                    PackCache& cache) {
+  const ThreadScope threads(cpu.threads);
+  return translated(name, [&] {
+    auto pd = describe(p);
+    const dnnl::memory::desc layout = pd.weights_desc();
+    const dnnl::memory::desc plain({p.batch, p.inner, p.outer}, Type::f32, Tag::abc);
+    auto packed = cache.get(name + layout_key(layout), [&] { return pack(parameters, plain, p.outer, layout); });
+    return std::make_shared<OneDnnMatmul>(std::move(pd), std::move(packed));
+  });
 }
 
 }  // namespace mfs::core

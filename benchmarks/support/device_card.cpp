@@ -1,0 +1,131 @@
+#include "benchmarks/support/device_card.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <vector>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "kernels/cpu/multiversion.h"
+#include "kernels/cpu/parallel.h"
+
+namespace mfs::bench {
+namespace {
+
+constexpr int kRepeats = 7;
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The best of a few runs, in seconds.
+template <typename Body>
+double best_time(const Body& body) {
+  double best = 1e30;
+  for (int i = 0; i < kRepeats; ++i) {
+    const double begin = now();
+    body();
+    best = std::min(best, now() - begin);
+  }
+  return best;
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+double measure_copy(const core::Cpu& cpu, std::size_t bytes) {
+  std::vector<char> from(bytes, 1), to(bytes, 2);
+  const double seconds = best_time([&] {
+    core::parallel_ranges(cpu, static_cast<std::int64_t>(bytes), [&](std::int64_t begin, std::int64_t end, int) {
+      std::memcpy(to.data() + begin, from.data() + begin, static_cast<std::size_t>(end - begin));
+    });
+  });
+  return 2 * static_cast<double>(bytes) / seconds * 1e-9;
+}
+
+// Independent chains, enough to hide the latency of a multiply-add; 64 bytes are one register or several.
+constexpr int kChains = 8, kLanes = 16, kSteps = 1 << 20;
+using Lanes = float __attribute__((vector_size(4 * kLanes)));
+
+MFS_MULTIVERSION float multiply_add(float factor) {
+  Lanes sums[kChains] = {}, factors = {}, terms = {};
+  for (int i = 0; i < kLanes; ++i) factors[i] = factor, terms[i] = 0.5f;
+  for (int step = 0; step < kSteps; ++step) {
+    for (Lanes& sum : sums) sum = sum * factors + terms;
+  }
+  Lanes total = {};
+  for (const Lanes& sum : sums) total += sum;
+  return total[0];
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512bf16"))) float dot_products(float factor) {
+  const __m512bh a = _mm512_cvtne2ps_pbh(_mm512_set1_ps(factor), _mm512_set1_ps(factor));
+  __m512 sums[kChains];
+  for (__m512& sum : sums) sum = _mm512_setzero_ps();
+  for (int step = 0; step < kSteps; ++step) {
+    for (__m512& sum : sums) sum = _mm512_dpbf16_ps(sum, a, a);
+  }
+  float total = 0;
+  for (const __m512& sum : sums) total += _mm512_reduce_add_ps(sum);
+  return total;
+}
+#endif
+
+double measure_flops(const core::Cpu& cpu, float (*work)(float), double flops) {
+  volatile float sink = 0;
+  const double seconds = best_time([&] {
+    core::parallel_ranges(cpu, cpu.threads, [&](std::int64_t, std::int64_t, int thread) {
+      const float result = work(0.25f);
+      if (thread == 0) sink = result;
+    });
+  });
+  return flops * cpu.threads / seconds * 1e-9;
+}
+
+}  // namespace
+
+double DeviceCard::least_seconds(const core::Cost& cost, core::DType t) const {
+  const double bytes = static_cast<double>(cost.bytes_read + cost.bytes_written);
+  return std::max(bytes / copy_gb_per_s, static_cast<double>(cost.flops) / peak_gflop_per_s(t)) * 1e-9;
+}
+
+DeviceCard measure_device(int threads) {
+  const core::Cpu cpu{threads};
+  DeviceCard card;
+  card.processor = processor_name();
+  card.cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  card.threads = threads;
+  const long l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+  card.l3_bytes = l3 > 0 ? static_cast<std::size_t>(l3) : std::size_t{32} << 20;
+  card.copy_gb_per_s = measure_copy(cpu, 4 * card.l3_bytes);
+  card.f32_gflop_per_s = measure_flops(cpu, multiply_add, 2.0 * kChains * kLanes * kSteps);
+  card.bf16_gflop_per_s = card.f32_gflop_per_s;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bf16")) {
+    card.bf16_gflop_per_s = measure_flops(cpu, dot_products, 4.0 * kChains * kLanes * kSteps);
+  }
+#endif
+  return card;
+}
+
+std::string to_string(const DeviceCard& card) {
+  std::ostringstream s;
+  s.precision(1);
+  s << std::fixed << "device     " << card.processor << ", " << card.cores << " cores, L3 " << (card.l3_bytes >> 20) << " MiB\n"
+    << "threads    " << card.threads << "\n"
+    << "measured   copy " << card.copy_gb_per_s << " GB/s, f32 " << card.f32_gflop_per_s << " GFLOP/s, bf16 "
+    << card.bf16_gflop_per_s << " GFLOP/s\n";
+  return s.str();
+}
+
+}  // namespace mfs::bench

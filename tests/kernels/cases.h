@@ -1,0 +1,71 @@
+// Problems that tests and benchmarks share; the ones named after a layer are those of the network at 512x512.
+#pragma once
+
+#include <vector>
+
+#include "kernels/conv.h"
+#include "kernels/tensor_view.h"
+
+namespace mfs::core::cases {
+
+enum class Residual { kNone, kSeparate, kInPlace };
+
+// gap: elements between the channels of neighbouring pixels (a slice of a wider tensor).
+struct ConvCase {
+  const char* name;
+  Shape src;
+  int cout, kernel, stride = 1, dilation = 1, pad = 0;
+  int gap = 0;
+  Residual residual = Residual::kNone;
+  bool relu = false;
+};
+inline const std::vector<ConvCase> kConv{
+    {"one number", {1, 1, 1, 1}, 1, 1},
+    {"1x1, odd channels", {1, 7, 5, 3}, 5, 1},
+    {"1x1 slices, residual, relu", {1, 9, 6, 20}, 37, 1, 1, 1, 0, 11, Residual::kSeparate, true},
+    {"1x1 residual in place", {1, 8, 8, 32}, 48, 1, 1, 1, 0, 16, Residual::kInPlace, true},
+    {"1x1 stride 2", {1, 9, 12, 16}, 24, 1, 2},
+    {"1x1 wide to narrow", {1, 4, 5, 320}, 3, 1},
+    {"2x2", {1, 6, 5, 5}, 6, 2, 1, 1, 0, 0, Residual::kNone, true},
+    {"3x3 on one pixel", {1, 1, 1, 5}, 7, 3, 1, 1, 1},
+    {"3x3 on one row", {1, 1, 13, 4}, 4, 3, 1, 1, 1},
+    {"3x3 two images", {2, 6, 9, 5}, 3, 3, 1, 1, 1, 2, Residual::kSeparate},
+    {"3x3 stride 2, slices", {1, 11, 10, 24}, 40, 3, 2, 1, 1, 8, Residual::kNone, true},
+    {"3x3 dilation 2", {1, 10, 13, 17}, 19, 3, 1, 2, 2, 0, Residual::kNone, true},
+    {"3x3 dilation 3, residual in place", {1, 10, 7, 16}, 16, 3, 1, 3, 3, 0, Residual::kInPlace, true},
+    {"3x3 dilation 4 wider than the map", {1, 5, 3, 8}, 8, 3, 1, 4, 4},
+    {"3x3 without padding", {1, 8, 6, 16}, 9, 3},
+    {"3x3 with more padding than reach", {1, 4, 5, 3}, 8, 3, 1, 1, 3},
+    {"4x4 stride 2", {1, 9, 9, 6}, 10, 4, 2, 1, 1},
+    {"5x5 dilation 2", {1, 12, 9, 7}, 5, 5, 1, 2, 4, 3},
+    {"6x6", {1, 9, 8, 3}, 4, 6, 1, 1, 2},
+    {"7x7 stride 2, guidance and photo", {1, 22, 17, 4}, 320, 7, 2, 1, 3, 0, Residual::kNone, true},
+    {"7x7 stride 2, photo", {1, 16, 19, 3}, 64, 7, 2, 1, 3, 5},
+    {"7x7 dilation 2", {1, 9, 15, 5}, 6, 7, 1, 2, 6},
+    {"3x3 dilation 2 of layer3, 16x16", {1, 16, 16, 256}, 256, 3, 1, 2, 2, 0, Residual::kNone, true},
+    {"layer1.0.conv2, quarter size", {1, 32, 32, 64}, 64, 3, 1, 1, 1, 0, Residual::kNone, true},
+};
+inline const std::vector<ConvCase> kConvLayers{
+    {"conv1 + init.0", {1, 512, 512, 4}, 320, 7, 2, 1, 3, 0, Residual::kNone, true},
+    {"layer1.0.conv2", {1, 128, 128, 64}, 64, 3, 1, 1, 1, 0, Residual::kNone, true},
+    {"layer1.1.conv3", {1, 128, 128, 64}, 256, 1, 1, 1, 0, 0, Residual::kInPlace, true},
+    {"layer2.1.conv2", {1, 64, 64, 128}, 128, 3, 1, 1, 1, 0, Residual::kNone, true},
+    {"layer3.1.conv1", {1, 64, 64, 1024}, 256, 1, 1, 1, 0, 0, Residual::kNone, true},
+    {"layer3.1.conv2", {1, 64, 64, 256}, 256, 3, 1, 2, 2, 0, Residual::kNone, true},
+    {"layer3.1.conv3", {1, 64, 64, 256}, 1024, 1, 1, 1, 0, 0, Residual::kInPlace, true},
+    {"layer4.1.conv2", {1, 64, 64, 512}, 512, 3, 1, 4, 4, 0, Residual::kNone, true},
+    {"fusion.0.conv1", {1, 128, 128, 256}, 256, 3, 1, 1, 1, 0, Residual::kNone, true},
+};
+
+inline Conv problem(const ConvCase& k, DType dtype) {
+  Conv p{k.src, {}, k.kernel, k.stride, k.dilation, k.pad, dtype};
+  p.dst = {k.src.n, conv_size(k.src.h, k.kernel, k.stride, k.dilation, k.pad),
+           conv_size(k.src.w, k.kernel, k.stride, k.dilation, k.pad), k.cout};
+  p.residual = k.residual != Residual::kNone, p.relu = k.relu;
+  if (k.gap == 0) return p;
+  p.src_pitch = k.src.c + k.gap, p.dst_pitch = k.cout + k.gap;
+  if (p.residual) p.residual_pitch = k.residual == Residual::kInPlace ? p.dst_pitch : k.cout + 2 * k.gap;
+  return p;
+}
+
+}  // namespace mfs::core::cases

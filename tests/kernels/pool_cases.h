@@ -1,0 +1,87 @@
+// Problems of the pooling, resizing and element-wise operations that tests and benchmarks share (see cases.h).
+#pragma once
+
+#include <vector>
+
+#include "kernels/tensor_view.h"
+
+namespace mfs::core::cases {
+
+struct MaxPoolCase {
+  const char* name;
+  Shape src;
+  int kernel, stride, pad;
+  bool ceil_mode = false;
+  int gap = 0;
+};
+inline const std::vector<MaxPoolCase> kMaxPool{
+    {"one pixel", {1, 1, 1, 1}, 3, 2, 1},
+    {"2x2, odd channels", {1, 6, 9, 3}, 2, 2, 0},
+    {"2x2 ceil", {1, 5, 7, 17}, 2, 2, 0, true, 3},
+    {"2x2 ceil on one pixel", {1, 1, 1, 5}, 2, 2, 0, true},
+    {"3x3 two images", {2, 7, 8, 5}, 3, 2, 1, false, 2},
+    {"3x3 ceil", {1, 8, 11, 33}, 3, 2, 1, true},
+    {"3x3 ceil, last window outside", {1, 4, 4, 2}, 3, 3, 1, true},
+    {"5x5 stride 1", {1, 4, 6, 80}, 5, 1, 2},
+    {"stem", {1, 256, 256, 64}, 3, 2, 1},
+    {"init.0", {1, 256, 256, 256}, 2, 2, 0},
+};
+
+// Tensors without geometry: global_average, channel_scale.
+struct MapCase {
+  const char* name;
+  Shape src;
+  int gap = 0;
+};
+inline const std::vector<MapCase> kMaps{
+    {"one number", {1, 1, 1, 1}},        {"one row", {1, 1, 9, 5}},         {"odd channels", {1, 5, 3, 37}, 3},
+    {"two images", {2, 6, 7, 16}, 1},    {"three images", {3, 2, 5, 70}},   {"one channel", {1, 33, 30, 1}},
+    {"fusion.0", {1, 128, 128, 256}, 0},
+};
+
+struct ResizeCase {
+  const char* name;
+  Shape src;
+  int h, w;
+  int gap = 0;
+};
+inline const std::vector<ResizeCase> kResize{
+    {"one pixel", {1, 1, 1, 1}, 1, 1},
+    {"one pixel to many", {1, 1, 1, 5}, 4, 3},
+    {"many to one pixel", {1, 4, 7, 3}, 1, 1},
+    {"up, two images", {2, 3, 5, 19}, 8, 11, 4},
+    {"down", {1, 13, 9, 33}, 5, 4, 1},
+    {"same size", {1, 6, 4, 16}, 6, 4},
+    {"fusion to 3x3ceil backbone", {1, 64, 64, 256}, 65, 65},
+};
+
+struct PyramidCase {
+  const char* name;
+  Shape src;
+  std::vector<int> bins;
+  int gap = 0;
+};
+inline const std::vector<PyramidCase> kPyramid{
+    {"one pixel", {1, 1, 1, 3}, {1, 2, 3, 6}},
+    {"fewer pixels than bins", {1, 4, 3, 5}, {1, 2, 3, 6}},
+    {"bins overlap, two images", {2, 10, 13, 70}, {1, 2, 3, 6}, 5},
+    {"bins divide", {1, 12, 18, 129}, {1, 2, 3, 6}, 64},
+    {"one level", {1, 9, 8, 16}, {4}},
+    {"eight levels", {1, 15, 11, 7}, {1, 2, 3, 4, 5, 6, 7, 8}},
+    {"layer5", {1, 64, 64, 2048}, {1, 2, 3, 6}},
+};
+
+struct ConcatCase {
+  const char* name;
+  Shape dst;
+  std::vector<int> channels;
+  int gap = 0;
+};
+inline const std::vector<ConcatCase> kConcat{
+    {"one source", {1, 1, 1, 1}, {1}},
+    {"odd channels, slices", {1, 5, 3, 21}, {3, 17, 1}, 2},
+    {"two images", {2, 3, 4, 24}, {8, 16}},
+    {"backbone and fusion", {1, 64, 64, 2304}, {2048, 256}},
+};
+
+}  // namespace mfs::core::cases

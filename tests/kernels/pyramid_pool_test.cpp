@@ -1,0 +1,91 @@
+#include "kernels/pyramid_pool.h"
+
+#include <cmath>
+
+#include "tests/kernels/pool_cases.h"
+#include "tests/support/backends.h"
+#include "tests/support/compare.h"
+
+namespace mfs::core::test {
+namespace {
+
+// One bin straight from the definition: adaptive average pooling as in PyTorch.
+Expected reference(const Tensor& src, int bins, int n, int by, int bx, int c) {
+  const double h = src.shape().h, w = src.shape().w;
+  const int y0 = static_cast<int>(std::floor(by * h / bins)), y1 = static_cast<int>(std::ceil((by + 1) * h / bins));
+  const int x0 = static_cast<int>(std::floor(bx * w / bins)), x1 = static_cast<int>(std::ceil((bx + 1) * w / bins));
+  const double area = (y1 - y0) * (x1 - x0);
+  Expected e;
+  for (int y = y0; y < y1; ++y) {
+    for (int x = x0; x < x1; ++x) {
+      e.value += src.at(n, y, x, c) / area;
+      e.bound += std::abs(src.at(n, y, x, c)) / area;
+    }
+  }
+  e.bound *= (area + 2) * kEps;  // `area` additions in any order, 1 / area, the multiplication
+  return e;
+}
+
+struct Pooled {
+  std::vector<Tensor> grids;
+  bool scratch_intact;
+};
+
+Pooled pool(const Cpu& cpu, const Tensor& src, const std::vector<int>& bins, int gap) {
+  Pooled result{{}, false};
+  std::vector<MutView> views;
+  for (const int b : bins) {
+    result.grids.emplace_back(Shape{src.shape().n, b, b, src.shape().c}, DType::kF32, src.shape().c + gap);
+  }
+  for (Tensor& grid : result.grids) views.push_back(grid.view());
+  PyramidPool op{src.view(), views, {}};
+  GuardedBytes scratch(scratch_bytes(cpu, op));
+  op.scratch = scratch.span();
+  MFS_REQUIRE_OK(run(cpu, op));
+  result.scratch_intact = scratch.canaries_intact();
+  return result;
+}
+
+TEST_CASE("pyramid_pool matches the double-precision reference") {
+  for (const auto& k : cases::kPyramid) SUBCASE(k.name) {
+    Shape shape = k.src;
+    if (shape.elements() > 1000000) shape.c = 200;  // the reference is slow
+    for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      const Tensor src = random_values(shape, dtype, shape.c + k.gap, 14);
+      for (const Cpu& cpu : kBackends) {
+        CAPTURE(dtype), CAPTURE(cpu.threads);
+        const Pooled pooled = pool(cpu, src, k.bins, k.gap);
+        CHECK(pooled.scratch_intact);
+        for (std::size_t i = 0; i < k.bins.size(); ++i) {
+          CAPTURE(k.bins[i]);
+          MFS_CHECK_CLOSE(pooled.grids[i],
+                          ([&](int n, int y, int x, int c) { return reference(src, k.bins[i], n, y, x, c); }));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("pyramid_pool does not depend on the number of threads") {
+  const Tensor src = random_values({1, 13, 17, 200}, DType::kBF16, 0, 15);
+  const std::vector<int> bins{1, 2, 3, 6};
+  const Pooled one = pool(Cpu{1}, src, bins, 0), three = pool(Cpu{3}, src, bins, 0);
+  for (std::size_t i = 0; i < bins.size(); ++i) {
+    MFS_CHECK_CLOSE(three.grids[i], ([&](int n, int y, int x, int c) { return Expected{one.grids[i].at(n, y, x, c)}; }));
+  }
+}
+
+TEST_CASE("pyramid_pool refuses what does not fit") {
+  const Tensor src({1, 4, 4, 3}, DType::kF32);
+  Tensor grid({1, 2, 2, 3}, DType::kF32), oblong({1, 2, 3, 3}, DType::kF32), half({1, 2, 2, 3}, DType::kBF16);
+  std::vector<MutView> one{grid.view()}, not_square{oblong.view()}, wrong_type{half.view()}, many(9, grid.view());
+  CHECK(check(PyramidPool{src.view(), one, {}}));
+  MFS_CHECK_REFUSED((PyramidPool{src.view(), {}, {}}), "between 1 and 8 grids");
+  MFS_CHECK_REFUSED((PyramidPool{src.view(), many, {}}), "not 9");
+  MFS_CHECK_REFUSED((PyramidPool{src.view(), not_square, {}}), "expected 1x2x2x3");
+  MFS_CHECK_REFUSED((PyramidPool{src.view(), wrong_type, {}}), "a grid is bf16");
+  CHECK(run(Cpu{}, PyramidPool{src.view(), one, {}}).message().find("bytes of scratch") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace mfs::core::test

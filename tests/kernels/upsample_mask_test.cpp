@@ -1,0 +1,166 @@
+#include "kernels/upsample_mask.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/resize_bilinear.h"
+#include "tests/support/backends.h"
+#include "tests/support/compare.h"
+
+namespace mfs::core::test {
+namespace {
+
+struct Case {
+  const char* name;
+  int grid_h, grid_w, height, width;
+};
+constexpr Case kCases[] = {
+    {"one pixel", 1, 1, 1, 1},       {"one pixel to many", 1, 1, 7, 5}, {"one row", 1, 9, 4, 33},     {"up, oblong", 8, 11, 37, 101},
+    {"down", 20, 30, 7, 11},         {"same size", 6, 7, 6, 7},         {"one output pixel", 5, 4, 1, 1},
+    {"64x64 to a photo", 64, 64, 301, 407},
+};
+
+double sigmoid(double v) { return 1 / (1 + std::exp(-v)); }
+
+// The interpolated logit or probability, and how far rounding may take it: t twice (relative to the difference of the
+// neighbours), then difference, product and sum along each axis.
+Expected interpolated(const Tensor& grid, const UpsampleMask& op, int y, int x) {
+  const Lerp ly = lerp_at(y, op.logit.shape.h, op.height, op.align_corners);
+  const Lerp lx = lerp_at(x, op.logit.shape.w, op.width, op.align_corners);
+  const bool of_logit = op.domain == UpsampleOf::kLogit;
+  double magnitude = 0;
+  const auto at = [&](int gy, int gx) {
+    const double v = grid.at(0, gy, gx, 0), value = of_logit ? v : sigmoid(v);
+    magnitude = std::max(magnitude, std::abs(value));
+    return value;
+  };
+  const double tx = lx.t, ty = ly.t;
+  const double top = (1 - tx) * at(ly.lo, lx.lo) + tx * at(ly.lo, lx.hi);
+  const double bottom = (1 - tx) * at(ly.hi, lx.lo) + tx * at(ly.hi, lx.hi);
+  return {(1 - ty) * top + ty * bottom, 14 * kEps * magnitude};
+}
+
+// A call with outputs of its own, rows with gaps, guarded.
+struct Output {
+  GuardedBytes probability, mask;
+  std::int64_t probability_stride, mask_stride;
+
+  Output(int width, int height)
+      : probability(static_cast<std::size_t>(height) * (width + 3) * 4),
+        mask(static_cast<std::size_t>(height) * (width + 5)),
+        probability_stride((width + 3) * 4),
+        mask_stride(width + 5) {}
+  float p(int y, int x) const { return reinterpret_cast<const float*>(probability.data() + y * probability_stride)[x]; }
+  int m(int y, int x) const { return static_cast<int>(mask.data()[y * mask_stride + x]); }
+
+  void run_with(const Cpu& cpu, UpsampleMask op, bool want_probability, bool want_mask) {
+    if (want_probability) op.probability = reinterpret_cast<float*>(probability.data());
+    if (want_mask) op.mask = reinterpret_cast<std::uint8_t*>(mask.data());
+    op.probability_stride = probability_stride, op.mask_stride = mask_stride;
+    GuardedBytes scratch(scratch_bytes(cpu, op));
+    op.scratch = scratch.span();
+    MFS_REQUIRE_OK(run(cpu, op));
+    CHECK(scratch.canaries_intact());
+    CHECK(probability.canaries_intact());
+    CHECK(mask.canaries_intact());
+  }
+};
+
+void check_values(const Tensor& grid, const UpsampleMask& op, const Output& both) {
+  Diff d;
+  bool mask_follows = true;
+  int gaps_touched = 0;
+  for (int y = 0; y < op.height; ++y) {
+    for (int x = 0; x < op.width; ++x) {
+      Expected e = interpolated(grid, op, y, x);
+      if (op.domain == UpsampleOf::kLogit) {
+        e.bound = e.bound / 4 + 1e-6, e.value = sigmoid(e.value);  // a sigmoid's slope is at most 1/4
+      } else {
+        e.bound += 1e-6;
+      }
+      d.add(both.p(y, x), e, 0, y, x, 0);
+      mask_follows = mask_follows && both.m(y, x) == (both.p(y, x) > op.threshold ? 255 : 0);
+    }
+    for (int x = op.width; x < op.width + 3; ++x) gaps_touched += std::isnan(both.p(y, x)) ? 0 : 1;
+    for (int x = op.width; x < op.width + 5 && y + 1 < op.height; ++x) gaps_touched += both.m(y, x) == 255 ? 0 : 1;
+  }
+  CHECK_MESSAGE(static_cast<bool>(d), d);
+  CHECK(mask_follows);
+  CHECK(gaps_touched == 0);
+}
+
+TEST_CASE("upsample_mask matches the double-precision reference") {
+  for (const Case& k : kCases) SUBCASE(k.name) {
+    const Tensor grid = random_values({1, k.grid_h, k.grid_w, 1}, DType::kF32, 0, 40, 9);
+    for (const UpsampleOf domain : {UpsampleOf::kLogit, UpsampleOf::kProbability}) {
+      for (const bool align_corners : {true, false}) {
+        for (const float threshold : {0.5f, 0.3f, 0.95f}) {
+          for (const Cpu& cpu : kBackends) {
+            CAPTURE(static_cast<int>(domain)), CAPTURE(align_corners), CAPTURE(threshold), CAPTURE(cpu.threads);
+            const UpsampleMask op{grid.view(), domain, align_corners, threshold, k.width, k.height};
+            Output both(k.width, k.height), probability(k.width, k.height), mask(k.width, k.height);
+            both.run_with(cpu, op, true, true);
+            probability.run_with(cpu, op, true, false);
+            mask.run_with(cpu, op, false, true);
+            check_values(grid, op, both);
+            int differences = 0;  // an output does not depend on what else is asked for
+            for (int y = 0; y < k.height; ++y) {
+              for (int x = 0; x < k.width; ++x) {
+                differences += (probability.p(y, x) == both.p(y, x) ? 0 : 1) + (mask.m(y, x) == both.m(y, x) ? 0 : 1);
+              }
+            }
+            CHECK(differences == 0);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the mask agrees with the probability where the logit grazes the threshold") {
+  constexpr int kCount = 4001;
+  for (const float threshold : {0.5f, 0.3f, 0.7f, 0.999f}) {
+    Tensor grid({1, 1, kCount, 1}, DType::kF32);
+    const double cut = std::log(double{threshold} / (1 - double{threshold}));
+    for (int x = 0; x < kCount; ++x) grid.set(0, 0, x, 0, cut + (x - kCount / 2) * 1e-9 * std::max(1.0, 60 * std::abs(cut)));
+    Output both(kCount, 1);
+    both.run_with(Cpu{}, {grid.view(), UpsampleOf::kLogit, true, threshold, kCount, 1}, true, true);
+    int wrong = 0;
+    for (int x = 0; x < kCount; ++x) wrong += both.m(0, x) == (both.p(0, x) > threshold ? 255 : 0) ? 0 : 1;
+    CHECK(wrong == 0);
+    CHECK(both.m(0, 0) == 0);
+    CHECK(both.m(0, kCount - 1) == 255);
+  }
+}
+
+TEST_CASE("a NaN logit gives a NaN probability and no object") {
+  const Tensor grid({1, 1, 1, 1}, DType::kF32);  // NaN until written
+  Output both(1, 1);
+  both.run_with(Cpu{}, {grid.view(), UpsampleOf::kLogit, true, 0.5f, 1, 1}, true, true);
+  CHECK(std::isnan(both.p(0, 0)));
+  CHECK(both.m(0, 0) == 0);
+}
+
+TEST_CASE("upsample_mask refuses what does not fit") {
+  const Tensor grid({1, 2, 2, 1}, DType::kF32), deep({1, 2, 2, 2}, DType::kF32);
+  std::uint8_t mask[6];
+  float probability[6];
+  UpsampleMask good{grid.view(), UpsampleOf::kLogit, true, 0.5f, 3, 2, probability, 12, mask, 3, {}};
+  CHECK(check(good));
+  CHECK(run(Cpu{}, good).message().find("bytes of scratch") != std::string::npos);
+  const auto with = [&](const auto& change) {
+    UpsampleMask op = good;
+    change(op);
+    return op;
+  };
+  MFS_CHECK_REFUSED(with([&](UpsampleMask& o) { o.logit = deep.view(); }), "expected 1x2x2x1");
+  MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.width = 0; }), "output is empty");
+  MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.threshold = 1; }), "threshold");
+  MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.threshold = std::nanf(""); }), "threshold");
+  MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.mask = nullptr, o.probability = nullptr; }), "neither");
+  MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.probability_stride = 8; }), "probability row stride");
+  MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.mask_stride = 2; }), "mask row stride");
+}
+
+}  // namespace
+}  // namespace mfs::core::test

@@ -1,0 +1,39 @@
+// Files that exist completely or not at all.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tools/bytes.h"
+
+namespace mfs::tools {
+
+// One sentence that names the file and the reason.
+struct FileError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// The whole file; "-" is standard input.
+std::vector<std::uint8_t> read_file(const std::string& path);
+
+// Writes `content` under a temporary name beside `path`, creating the folders it needs; commit() renames it to `path`,
+// replacing a file of that name (through a symbolic link: its target). Without commit() nothing remains. A device or pipe is
+// written by commit(), without the detour.
+class AtomicFile {
+ public:
+  AtomicFile(const std::string& path, Bytes content);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void commit();
+
+ private:
+  std::string path_, temporary_;
+  Bytes special_content_;
+};
+
+void write_to_stdout(Bytes content);
+
+}  // namespace mfs::tools

@@ -1,0 +1,30 @@
+// Which photos to read and which files to write, decided and checked before any work.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tools/options.h"
+
+namespace mfs::tools {
+
+struct Job {
+  std::string input;      // a path, or "-"
+  std::string name{};     // how --clicks calls it: the path as given, or relative to the folder given
+  OutputPaths outputs{};  // "-" is standard output
+  std::string problem{};  // not empty: why this input cannot be processed at all
+  bool finished = false;  // every output exists, and --skip-existing
+};
+
+struct Jobs {
+  std::vector<Job> list;
+  bool batch = false;  // a folder or several photos: one failure does not stop the others
+  std::string trace;   // empty: none
+};
+
+// Throws UsageError: outputs of the wrong kind, that collide with each other, with an input or (unless allowed) with a file.
+Jobs plan_jobs(const Options& options);
+
+bool writes_to_stdout(const Options& options);
+
+}  // namespace mfs::tools

@@ -1,0 +1,125 @@
+// Photos in, masks out: the command line around the library's public interface.
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <optional>
+
+#include "tools/atomic_file.h"
+#include "tools/clicks.h"
+#include "tools/console.h"
+#include "tools/interrupt.h"
+#include "tools/jobs.h"
+#include "tools/options.h"
+#include "tools/segmenter.h"
+
+namespace mfs::tools {
+namespace {
+
+std::optional<ClicksFile> read_clicks(const std::string& path) {
+  if (path.empty()) return std::nullopt;
+  try {
+    const std::vector<std::uint8_t> content = read_file(path);
+    return ClicksFile({reinterpret_cast<const char*>(content.data()), content.size()});
+  } catch (const FileError& error) {
+    throw UsageError(std::string("--clicks: ") + error.what());
+  } catch (const ClicksError& error) {
+    throw UsageError("--clicks: '" + path + "' " + error.what());
+  }
+}
+
+void report(const PhotoResult& result, const Options& options, const ModelInfo& model, Console& console) {
+  // Sentences about files name the file already.
+  const bool named = result.error.starts_with(result.input + ": ");
+  if (result.status == PhotoResult::Status::kFailed) {
+    console.error(named ? result.error : (result.input == "-" ? "standard input" : result.input) + ": " + result.error);
+  } else if (!options.json && !console.shows_progress()) {
+    console.line(words(result, model));
+  }
+  if (options.json) console.data(json_line(result, model), writes_to_stdout(options));
+}
+
+// The taps are a matter of the whole command line, not of one photo, when no option gives any.
+void check_taps_are_given(const Options& options, const ModelInfo& model, Console& console) {
+  const bool given = !options.taps.empty() || !options.clicks_file.empty();
+  if (model.uses_taps != 0 && !given) throw UsageError("no tap: where is the object? Add --click X,Y or --clicks FILE");
+  if (model.uses_taps == 0 && given) console.line("note: this network uses no taps; they are ignored");
+}
+
+int run(const Options& options, Console& console) {
+  const std::optional<ClicksFile> clicks = read_clicks(options.clicks_file);
+  const Jobs jobs = plan_jobs(options);
+  catch_interrupts();
+  Segmenter segmenter(options, console);
+  const ModelInfo& model = segmenter.info();
+  check_taps_are_given(options, model, console);
+
+  if (jobs.batch) console.enable_progress(jobs.list.size());
+  Trace trace;
+  int status = 0;
+  std::size_t done = 0, failed = 0;
+  for (const Job& job : jobs.list) {
+    if (interrupting_signal() != 0) break;
+    console.progress(done, job.input);
+    const std::vector<Point>* taps = clicks ? clicks->find(job.name, job.input) : &options.taps;
+    const PhotoResult result =
+        segmenter.process(job, taps != nullptr ? *taps : std::vector<Point>(), jobs.trace.empty() ? nullptr : &trace);
+    if (result.status == PhotoResult::Status::kFailed) {
+      if (interrupting_signal() != 0) break;
+      ++failed;
+      status = jobs.batch ? 1 : result.exit_status;
+    }
+    report(result, options, model, console);
+    ++done;
+  }
+  if (jobs.batch) {
+    console.line(std::to_string(done - failed) + " of " + std::to_string(jobs.list.size()) + " photos done" +
+                 (failed > 0 ? ", " + std::to_string(failed) + " failed" : ""));
+    if (clicks && interrupting_signal() == 0) {
+      for (const std::string& name : clicks->unused())
+        console.line("note: no photo is called \"" + name + "\", which --clicks names");
+    }
+  }
+  if (!jobs.trace.empty()) {
+    const std::string text = trace.json();
+    AtomicFile(jobs.trace, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}).commit();
+  }
+  if (const std::vector<ProfileEntry> entries = segmenter.profile(); options.profile && !entries.empty()) {
+    const bool cpu = std::string(model.device) == "cpu";
+    console.line(profile_table(entries, measure_peak(entries, cpu, model.threads)));
+  }
+  if (interrupting_signal() != 0) {
+    console.error("interrupted; the outputs of " + std::to_string(done) + " photos are complete");
+    return 128 + interrupting_signal();
+  }
+  return status;
+}
+
+int main_or_throw(int argc, char** argv) {
+  const std::optional<Options> options = parse_options(argc, argv);
+  if (!options) return 0;
+  Console console(options->quiet, options->verbose);
+  try {
+    return run(*options, console);
+  } catch (const Error& error) {
+    console.error(error.what());
+    return exit_status(error.status());
+  }
+}
+
+}  // namespace
+}  // namespace mfs::tools
+
+int main(int argc, char** argv) {
+  try {
+    return mfs::tools::main_or_throw(argc, argv);
+  } catch (const mfs::tools::UsageError& error) {
+    std::fprintf(stderr, "mfs_infer: %s\nRun mfs_infer --help for the options.\n", error.what());
+    return 2;
+  } catch (const std::bad_alloc&) {
+    std::fputs("mfs_infer: out of memory\n", stderr);
+    return 4;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mfs_infer: %s\n", error.what());
+    return 1;
+  }
+}
