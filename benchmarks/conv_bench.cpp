@@ -1,6 +1,7 @@
 // Every distinct convolution of resnet-multi at 512x512 (network.md, section 2), next to oneDNN alone.
 #include "kernels/conv.h"
 
+#include <sstream>
 #include <vector>
 
 #include "benchmarks/support/bench.h"
@@ -85,10 +86,12 @@ void run_case(benchmark::State& state, const Conv& problem) {
 }
 
 std::string text(const Case& c) {
-  const std::string k = std::to_string(c.kernel);
-  return std::string(c.name) + " " + k + "x" + k + (c.stride > 1 ? "/" + std::to_string(c.stride) : "") +
-         (c.dilation > 1 ? " d" + std::to_string(c.dilation) : "") + " " + std::to_string(c.cin) + "->" +
-         std::to_string(c.cout) + " @" + std::to_string(c.size);
+  std::ostringstream s;
+  s << c.name << " " << c.kernel << "x" << c.kernel;
+  if (c.stride > 1) s << "/" << c.stride;
+  if (c.dilation > 1) s << " d" << c.dilation;
+  s << " " << c.cin << "->" << c.cout << " @" << c.size;
+  return s.str();
 }
 
 const bool kRegistered = [] {

@@ -104,7 +104,7 @@ class Clicker {
   // Wall time of a run, in seconds.
   double click() {
     const Image image{reinterpret_cast<const std::uint8_t*>(photo_.next()), width_, height_, 0, MFS_RGB};
-    const Point tap{static_cast<float>(width_) / 2, static_cast<float>(height_) / 2};
+    const mfs::Point tap{static_cast<float>(width_) / 2, static_cast<float>(height_) / 2};
     mfs_outputs outputs{};
     outputs.struct_size = sizeof outputs;
     outputs.mask = mask_.data();

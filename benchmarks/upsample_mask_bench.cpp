@@ -18,7 +18,8 @@ void run_case(benchmark::State& state, const Case& c, int width, int height) {
   const std::int64_t pixels = std::int64_t{width} * height;
   RotatingTensor logit({1, 64, 64, 1}, DType::kF32);
   RotatingBuffer probability(pixels, DType::kF32), mask(pixels, DType::kU8);
-  UpsampleMask problem{.logit = logit.next(), .domain = c.domain, .width = width, .height = height};
+  UpsampleMask problem;
+  problem.domain = c.domain, problem.width = width, problem.height = height;
   problem.probability_stride = std::int64_t{4} * width, problem.mask_stride = width;
   const auto next = [&] {
     problem.logit = logit.next();
@@ -36,9 +37,9 @@ void run_case(benchmark::State& state, const Case& c, int width, int height) {
 
 const bool kRegistered = [] {
   for (const Case& c : kCases) {
-    for (const auto [width, height] : {std::pair{640, 480}, std::pair{1920, 1080}, std::pair{4000, 3000}}) {
+    for (const auto& [width, height] : kPhotoSizes) {
       add("upsample_mask 64x64 to " + std::to_string(width) + "x" + std::to_string(height) + " " + c.name,
-          [=](benchmark::State& state) { run_case(state, c, width, height); });
+          [&c, w = width, h = height](benchmark::State& state) { run_case(state, c, w, h); });
     }
   }
   return true;

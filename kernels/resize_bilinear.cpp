@@ -14,7 +14,8 @@ Lerp lerp_at(int i, int src_size, int dst_size, bool align_corners) {
   } else if (dst_size > 1) {
     position = static_cast<double>(i) * (src_size - 1) / (dst_size - 1);
   }
-  const int lo = std::min(static_cast<int>(position), src_size - 1);
+  position = std::min(position, src_size - 1.0);
+  const int lo = static_cast<int>(position);
   return {lo, std::min(lo + 1, src_size - 1), static_cast<float>(position - lo)};
 }
 

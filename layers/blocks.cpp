@@ -29,7 +29,7 @@ Value pyramid_pooling(GraphBuilder& g, const Scope& at, Value x, std::span<const
   std::vector<Value> parts;
   for (std::size_t i = 0; i < bins.size(); ++i) {
     const Scope stage = at / "stages" / std::to_string(i);
-    const Value pooled = g.named(g.adaptive_pool(x, bins[i]), stage.path + ".pool");
+    const Value pooled = g.named(g.adaptive_pool(x, bins[i]), (at / "pool" / std::to_string(i)).path);
     const Value prior = g.named(g.relu(g.conv_bn(stage / "1", stage / "2", pooled)), stage.path);
     parts.push_back(g.resize(prior, g.shape(x).h, g.shape(x).w, align_corners));
   }

@@ -19,7 +19,7 @@ struct Backbone {
 Backbone backbone(GraphBuilder& g, const NetworkDescription& net) {
   constexpr int kStride[] = {1, 2, 1, 1}, kDilation[] = {1, 1, 2, 4};
   Value x = g.named(g.relu(g.conv_bn({"conv1"}, {"bn1"}, g.input(), {.kernel = 7, .stride = 2, .pad = 3})), "stem");
-  x = g.named(g.max_pool(x, stem_pool(net.stem_pool)), "stem.pool");
+  x = g.named(g.max_pool(x, stem_pool(net.stem_pool)), "pooled");
   Backbone out;
   for (std::size_t l = 0; l < net.blocks.size(); ++l) {
     const Scope layer{"layer" + std::to_string(l + 1)};

@@ -117,8 +117,8 @@ def numbers_of(name, tensor):
     """Reads a tensor as float32 and checks its values."""
     try:
         values = tensor.array() if isinstance(tensor, StoredTensor) else tensor
-    except (KeyError, CheckpointError) as error:
-        raise CheckpointError(f"tensor {name}: {error.args[0]}") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"tensor {name}: {error}") from error
     if not np.isfinite(values).all():
         raise ArchitectureError(f"tensor {name} holds a NaN or an infinity")
     if name.endswith("running_var") and (values < 0).any():

@@ -197,15 +197,18 @@ class RestrictedUnpickler(pickle._Unpickler):
 
 def read_zip(path):
     archive = zipfile.ZipFile(path)
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        raise CheckpointError("it is compressed, which PyTorch never does")
     pickles = [name for name in archive.namelist() if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise CheckpointError("it is a zip file, but not of a PyTorch checkpoint")
     folder = pickles[0][: -len("data.pkl")]
 
     def read(name):
-        if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-            raise CheckpointError("it is compressed, which PyTorch never does")
-        return archive.read(name)
+        try:
+            return archive.read(name)
+        except Exception as error:  # wrong check sum, missing entry, encryption ...
+            raise CheckpointError(f"its part {shown(name)} is missing or damaged") from error
 
     if folder + "byteorder" in archive.namelist() and read(folder + "byteorder") != b"little":
         raise CheckpointError("it was written on a big-endian machine")

@@ -24,6 +24,12 @@ struct Settings {
 };
 Settings& settings();
 
+// Photos of a web page, a screen and a camera.
+struct PhotoSize {
+  int width, height;
+};
+inline constexpr PhotoSize kPhotoSizes[] = {{640, 480}, {1920, 1080}, {4000, 3000}};
+
 // Registers at static initialisation; `body` measures once with measure() or measure_against().
 bool add(const std::string& name, std::function<void(benchmark::State&)> body);
 

@@ -75,9 +75,9 @@ __attribute__((target("avx512f,avx512bf16"))) float dot_products(float factor) {
   for (int step = 0; step < kSteps; ++step) {
     for (__m512& sum : sums) sum = _mm512_dpbf16_ps(sum, a, a);
   }
-  float total = 0;
-  for (const __m512& sum : sums) total += _mm512_reduce_add_ps(sum);
-  return total;
+  __m512 total = _mm512_setzero_ps();
+  for (const __m512& sum : sums) total = _mm512_add_ps(total, sum);
+  return _mm512_cvtss_f32(total);
 }
 #endif
 

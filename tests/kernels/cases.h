@@ -43,6 +43,7 @@ inline const std::vector<ConvCase> kConv{
     {"7x7 stride 2, photo", {1, 16, 19, 3}, 64, 7, 2, 1, 3, 5},
     {"7x7 dilation 2", {1, 9, 15, 5}, 6, 7, 1, 2, 6},
     {"3x3 dilation 2 of layer3, 16x16", {1, 16, 16, 256}, 256, 3, 1, 2, 2, 0, Residual::kNone, true},
+    {"3x3 on a large map", {1, 91, 93, 128}, 128, 3, 1, 1, 1, 0, Residual::kSeparate, true},
     {"layer1.0.conv2, quarter size", {1, 32, 32, 64}, 64, 3, 1, 1, 1, 0, Residual::kNone, true},
 };
 inline const std::vector<ConvCase> kConvLayers{

@@ -12,35 +12,41 @@ namespace {
 enum class Place { kOwn, kSrc, kResidual };
 
 void check_case(const cases::MapCase& k, DType dtype, const Cpu& cpu, bool residual, bool relu, Place place) {
-  CAPTURE(dtype), CAPTURE(cpu.threads), CAPTURE(residual), CAPTURE(relu), CAPTURE(static_cast<int>(place));
+  CAPTURE(dtype);
+  CAPTURE(cpu.threads);
+  CAPTURE(residual);
+  CAPTURE(relu);
+  CAPTURE(static_cast<int>(place));
   const Tensor gate = random_values({k.src.n, 1, 1, k.src.c}, DType::kF32, 0, 9);
-  const Tensor in = random_values(k.src, dtype, k.src.c + k.gap, 10), add = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
-  Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 10), shortcut = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
+  const Tensor in = random_values(k.src, dtype, k.src.c + k.gap, 10),
+               add = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
+  Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 10),
+         shortcut = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
   Tensor own(k.src, dtype, k.src.c + 3 * k.gap);
   Tensor& dst = place == Place::kSrc ? src : place == Place::kResidual ? shortcut : own;
   MFS_REQUIRE_OK(run(cpu, ChannelScale{src.view(), gate.view(), residual ? View(shortcut.view()) : View(), relu, dst.view()}));
   MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
-    const double scaled = in.at(n, y, x, c) * gate.at(n, 0, 0, c), shift = residual ? add.at(n, y, x, c) : 0;
-    const double value = relu ? std::max(scaled + shift, 0.0) : scaled + shift;
-    const double arithmetic = kEps * (2 * std::abs(scaled) + std::abs(shift));  // one product, one sum
-    return Expected{value, arithmetic + rounding(dtype, std::abs(value) + arithmetic)};
-  }));
+                    const double scaled = in.at(n, y, x, c) * gate.at(n, 0, 0, c), shift = residual ? add.at(n, y, x, c) : 0;
+                    const double value = relu ? std::max(scaled + shift, 0.0) : scaled + shift;
+                    const double arithmetic = kEps * (2 * std::abs(scaled) + std::abs(shift));  // one product, one sum
+                    return Expected{value, arithmetic + rounding(dtype, std::abs(value) + arithmetic)};
+                  }));
 }
 
 TEST_CASE("channel_scale matches the double-precision reference, in place too") {
   for (const auto& k : cases::kMaps) SUBCASE(k.name) {
-    const bool small = k.src.elements() < 10000;
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      for (const Cpu& cpu : kBackends) {
-        check_case(k, dtype, cpu, true, true, Place::kResidual);
-        if (!small) continue;
-        check_case(k, dtype, cpu, true, true, Place::kSrc);
-        check_case(k, dtype, cpu, true, false, Place::kOwn);
-        check_case(k, dtype, cpu, false, true, Place::kOwn);
-        check_case(k, dtype, cpu, false, false, Place::kSrc);
+      const bool small = k.src.elements() < 10000;
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        for (const Cpu& cpu : kBackends) {
+          check_case(k, dtype, cpu, true, true, Place::kResidual);
+          if (!small) continue;
+          check_case(k, dtype, cpu, true, true, Place::kSrc);
+          check_case(k, dtype, cpu, true, false, Place::kOwn);
+          check_case(k, dtype, cpu, false, true, Place::kOwn);
+          check_case(k, dtype, cpu, false, false, Place::kSrc);
+        }
       }
     }
-  }
 }
 
 TEST_CASE("channel_scale refuses what does not fit") {

@@ -9,27 +9,27 @@ namespace {
 
 TEST_CASE("concat places its sources next to each other") {
   for (const auto& k : cases::kConcat) SUBCASE(k.name) {
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      std::vector<Tensor> srcs;
-      std::vector<View> views;
-      std::vector<std::pair<int, int>> origin;  // source and channel of every channel of dst
-      for (const int channels : k.channels) {
-        const int index = static_cast<int>(srcs.size());
-        const Shape shape{k.dst.n, k.dst.h, k.dst.w, channels};
-        srcs.push_back(random_values(shape, dtype, channels + k.gap * (index + 1), 10 + index));
-        for (int c = 0; c < channels; ++c) origin.emplace_back(index, c);
-      }
-      for (const Tensor& src : srcs) views.push_back(src.view());
-      for (const Cpu& cpu : kBackends) {
-        CAPTURE(dtype), CAPTURE(cpu.threads);
-        Tensor dst(k.dst, dtype, k.dst.c + k.gap);
-        MFS_REQUIRE_OK(run(cpu, Concat{views, dst.view()}));
-        MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
-          return Expected{srcs[origin[c].first].at(n, y, x, origin[c].second)};
-        }));
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        std::vector<Tensor> srcs;
+        std::vector<View> views;
+        std::vector<std::pair<int, int>> origin;  // source and channel of every channel of dst
+        for (const int channels : k.channels) {
+          const int index = static_cast<int>(srcs.size());
+          const Shape shape{k.dst.n, k.dst.h, k.dst.w, channels};
+          srcs.push_back(random_values(shape, dtype, channels + k.gap * (index + 1), 10 + index));
+          for (int c = 0; c < channels; ++c) origin.emplace_back(index, c);
+        }
+        for (const Tensor& src : srcs) views.push_back(src.view());
+        for (const Cpu& cpu : kBackends) {
+          CAPTURE(dtype);
+          CAPTURE(cpu.threads);
+          Tensor dst(k.dst, dtype, k.dst.c + k.gap);
+          MFS_REQUIRE_OK(run(cpu, Concat{views, dst.view()}));
+          MFS_CHECK_CLOSE(
+              dst, ([&](int n, int y, int x, int c) { return Expected{srcs[origin[c].first].at(n, y, x, origin[c].second)}; }));
+        }
       }
     }
-  }
 }
 
 TEST_CASE("concat refuses what does not fit") {

@@ -14,8 +14,8 @@ struct Case {
   bool bias;
 };
 constexpr Case kCases[] = {
-    {"one number", 1, 1, 1, false},     {"odd sizes", 2, 37, 5, true},          {"se.fc1", 1, 256, 16, true},
-    {"se.fc2", 1, 16, 256, false},      {"many vectors", 3, 100, 64, true},     {"large enough for threads", 1, 1000, 300, true},
+    {"one number", 1, 1, 1, false}, {"odd sizes", 2, 37, 5, true},      {"se.fc1", 1, 256, 16, true},
+    {"se.fc2", 1, 16, 256, false},  {"many vectors", 3, 100, 64, true}, {"large enough for threads", 1, 1000, 300, true},
 };
 
 double activate(double v, Activation a) {
@@ -25,27 +25,30 @@ double activate(double v, Activation a) {
 
 TEST_CASE("fully_connected matches the double-precision reference") {
   for (const Case& k : kCases) SUBCASE(k.name) {
-    const Tensor src = random_values({k.n, 1, 1, k.k}, DType::kF32, 0, 4);
-    Tensor weights = random_values({1, 1, k.m, k.k}, DType::kF32, 0, 5), bias = random_values({1, 1, 1, k.m}, DType::kF32, 0, 6);
-    for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kSigmoid}) {
-      for (const Cpu& cpu : kBackends) {
-        CAPTURE(static_cast<int>(activation)), CAPTURE(cpu.threads);
-        Tensor dst({k.n, 1, 1, k.m}, DType::kF32);
-        MFS_REQUIRE_OK(
-            run(cpu, FullyConnected{src.view(), weights.floats(), k.bias ? bias.floats() : nullptr, activation, dst.view()}));
-        MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int m) {
-          double sum = k.bias ? bias.at(0, 0, 0, m) : 0, magnitude = std::abs(sum);
-          for (int i = 0; i < k.k; ++i) {
-            const double product = src.at(n, 0, 0, i) * weights.at(0, 0, m, i);
-            sum += product, magnitude += std::abs(product);
-          }
-          const double value = activate(sum, activation);
-          // k products and additions and the bias; no activation is steeper than 1; exp, addition and division add 4 roundings.
-          return Expected{value, (k.k + 1) * kEps * magnitude + 4 * kEps};
-        }));
+      const Tensor src = random_values({k.n, 1, 1, k.k}, DType::kF32, 0, 4);
+      Tensor weights = random_values({1, 1, k.m, k.k}, DType::kF32, 0, 5),
+             bias = random_values({1, 1, 1, k.m}, DType::kF32, 0, 6);
+      for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kSigmoid}) {
+        for (const Cpu& cpu : kBackends) {
+          CAPTURE(static_cast<int>(activation));
+          CAPTURE(cpu.threads);
+          Tensor dst({k.n, 1, 1, k.m}, DType::kF32);
+          MFS_REQUIRE_OK(
+              run(cpu, FullyConnected{src.view(), weights.floats(), k.bias ? bias.floats() : nullptr, activation, dst.view()}));
+          MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int m) {
+                            double sum = k.bias ? bias.at(0, 0, 0, m) : 0, magnitude = std::abs(sum);
+                            for (int i = 0; i < k.k; ++i) {
+                              const double product = src.at(n, 0, 0, i) * weights.at(0, 0, m, i);
+                              sum += product, magnitude += std::abs(product);
+                            }
+                            const double value = activate(sum, activation);
+                            // k products and additions and the bias; no activation is steeper than 1; exp, addition and
+                            // division add 4 roundings.
+                            return Expected{value, (k.k + 1) * kEps * magnitude + 4 * kEps};
+                          }));
+        }
       }
     }
-  }
 }
 
 TEST_CASE("fully_connected is exact on integers") {
@@ -53,10 +56,10 @@ TEST_CASE("fully_connected is exact on integers") {
   Tensor weights = small_integers({1, 1, 9, 53}, DType::kF32, 0, 8), dst({1, 1, 1, 9}, DType::kF32);
   MFS_REQUIRE_OK(run(Cpu{}, FullyConnected{src.view(), weights.floats(), nullptr, Activation::kNone, dst.view()}));
   MFS_CHECK_CLOSE(dst, ([&](int, int, int, int m) {
-    double sum = 0;
-    for (int i = 0; i < 53; ++i) sum += src.at(0, 0, 0, i) * weights.at(0, 0, m, i);
-    return Expected{sum};
-  }));
+                    double sum = 0;
+                    for (int i = 0; i < 53; ++i) sum += src.at(0, 0, 0, i) * weights.at(0, 0, m, i);
+                    return Expected{sum};
+                  }));
 }
 
 TEST_CASE("fully_connected refuses what does not fit") {

@@ -9,36 +9,37 @@ namespace {
 
 TEST_CASE("global_average is the mean of every channel") {
   for (const auto& k : cases::kMaps) SUBCASE(k.name) {
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      const Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 3);
-      const double area = static_cast<double>(k.src.h) * k.src.w;
-      const auto reference = [&](int n, int c) {
-        Expected e;
-        for (int y = 0; y < k.src.h; ++y) {
-          for (int x = 0; x < k.src.w; ++x) {
-            const double v = src.at(n, y, x, c);
-            e.value += v / area, e.bound += std::abs(v) / area;
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        const Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 3);
+        const double area = static_cast<double>(k.src.h) * k.src.w;
+        const auto reference = [&](int n, int c) {
+          Expected e;
+          for (int y = 0; y < k.src.h; ++y) {
+            for (int x = 0; x < k.src.w; ++x) {
+              const double v = src.at(n, y, x, c);
+              e.value += v / area, e.bound += std::abs(v) / area;
+            }
           }
+          e.bound *= (area + 2) * kEps;  // any order of `area` additions, the factor 1 / area, the multiplication
+          return e;
+        };
+        std::vector<Expected> expected;
+        for (int n = 0; n < k.src.n; ++n) {
+          for (int c = 0; c < k.src.c; ++c) expected.push_back(reference(n, c));
         }
-        e.bound *= (area + 2) * kEps;  // any order of `area` additions, the factor 1 / area, the multiplication
-        return e;
-      };
-      std::vector<Expected> expected;
-      for (int n = 0; n < k.src.n; ++n) {
-        for (int c = 0; c < k.src.c; ++c) expected.push_back(reference(n, c));
-      }
-      for (const Cpu& cpu : kBackends) {
-        CAPTURE(dtype), CAPTURE(cpu.threads);
-        Tensor dst({k.src.n, 1, 1, k.src.c}, DType::kF32);
-        GlobalAverage op{src.view(), dst.view()};
-        GuardedBytes scratch(scratch_bytes(cpu, op));
-        op.scratch = reinterpret_cast<float*>(scratch.data());
-        MFS_REQUIRE_OK(run(cpu, op));
-        MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int c) { return expected[n * k.src.c + c]; }));
-        CHECK(scratch.canaries_intact());
+        for (const Cpu& cpu : kBackends) {
+          CAPTURE(dtype);
+          CAPTURE(cpu.threads);
+          Tensor dst({k.src.n, 1, 1, k.src.c}, DType::kF32);
+          GlobalAverage op{src.view(), dst.view()};
+          GuardedBytes scratch(scratch_bytes(cpu, op));
+          op.scratch = reinterpret_cast<float*>(scratch.data());
+          MFS_REQUIRE_OK(run(cpu, op));
+          MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int c) { return expected[n * k.src.c + c]; }));
+          CHECK(scratch.canaries_intact());
+        }
       }
     }
-  }
 }
 
 TEST_CASE("global_average refuses what does not fit") {

@@ -22,19 +22,20 @@ double reference(const Tensor& src, const cases::MaxPoolCase& k, int n, int y, i
 
 TEST_CASE("max_pool picks the greatest value, exactly") {
   for (const auto& k : cases::kMaxPool) SUBCASE(k.name) {
-    const Shape out{k.src.n, pooled_size(k.src.h, k.kernel, k.stride, k.pad, k.ceil_mode),
-                    pooled_size(k.src.w, k.kernel, k.stride, k.pad, k.ceil_mode), k.src.c};
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 1);
-      for (int c = 0; c < k.src.c; ++c) src.set(0, 0, 0, c, -10);  // padding must not win against negative numbers
-      for (const Cpu& cpu : kBackends) {
-        CAPTURE(dtype), CAPTURE(cpu.threads);
-        Tensor dst(out, dtype, k.src.c + 2 * k.gap);
-        MFS_REQUIRE_OK(run(cpu, MaxPool{src.view(), k.kernel, k.stride, k.pad, k.ceil_mode, dst.view()}));
-        MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) { return Expected{reference(src, k, n, y, x, c)}; }));
+      const Shape out{k.src.n, pooled_size(k.src.h, k.kernel, k.stride, k.pad, k.ceil_mode),
+                      pooled_size(k.src.w, k.kernel, k.stride, k.pad, k.ceil_mode), k.src.c};
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 1);
+        for (int c = 0; c < k.src.c; ++c) src.set(0, 0, 0, c, -10);  // padding must not win against negative numbers
+        for (const Cpu& cpu : kBackends) {
+          CAPTURE(dtype);
+          CAPTURE(cpu.threads);
+          Tensor dst(out, dtype, k.src.c + 2 * k.gap);
+          MFS_REQUIRE_OK(run(cpu, MaxPool{src.view(), k.kernel, k.stride, k.pad, k.ceil_mode, dst.view()}));
+          MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) { return Expected{reference(src, k, n, y, x, c)}; }));
+        }
       }
     }
-  }
 }
 
 TEST_CASE("max_pool passes a NaN on") {

@@ -34,8 +34,8 @@ struct MapCase {
   int gap = 0;
 };
 inline const std::vector<MapCase> kMaps{
-    {"one number", {1, 1, 1, 1}},        {"one row", {1, 1, 9, 5}},         {"odd channels", {1, 5, 3, 37}, 3},
-    {"two images", {2, 6, 7, 16}, 1},    {"three images", {3, 2, 5, 70}},   {"one channel", {1, 33, 30, 1}},
+    {"one number", {1, 1, 1, 1}},        {"one row", {1, 1, 9, 5}},       {"odd channels", {1, 5, 3, 37}, 3},
+    {"two images", {2, 6, 7, 16}, 1},    {"three images", {3, 2, 5, 70}}, {"one channel", {1, 33, 30, 1}},
     {"fusion.0", {1, 128, 128, 256}, 0},
 };
 

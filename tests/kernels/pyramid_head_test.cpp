@@ -57,29 +57,31 @@ Expected reference(const Problem& p, bool align_corners, int n, int y, int x) {
 
 TEST_CASE("pyramid_head matches the double-precision reference") {
   for (const auto& k : cases::kPyramid) SUBCASE(k.name) {
-    Shape shape = k.src;
-    if (shape.elements() > 1000000) shape.c = 512;  // the PSP bottleneck's width
-    const bool small = shape.elements() < 10000;
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      const Problem p = make(shape, k.bins, dtype, k.gap);
-      const std::vector<View> priors = p.views();
-      const Tensor& weights = p.weights;
-      for (const bool align_corners : {true, false}) {
-        for (const Cpu& cpu : kBackends) {
-          if (!small && cpu.threads == 1) continue;
-          CAPTURE(dtype), CAPTURE(align_corners), CAPTURE(cpu.threads);
-          Tensor logit({shape.n, shape.h, shape.w, 1}, DType::kF32);
-          PyramidHead op{p.features.view(), priors, static_cast<const float*>(weights.view().data),
-                         p.bias,            align_corners, logit.view(), {}};
-          GuardedBytes scratch(scratch_bytes(cpu, op));
-          op.scratch = scratch.span();
-          MFS_REQUIRE_OK(run(cpu, op));
-          MFS_CHECK_CLOSE(logit, ([&](int n, int y, int x, int) { return reference(p, align_corners, n, y, x); }));
-          CHECK(scratch.canaries_intact());
+      Shape shape = k.src;
+      if (shape.elements() > 1000000) shape.c = 512;  // the PSP bottleneck's width
+      const bool small = shape.elements() < 10000;
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        const Problem p = make(shape, k.bins, dtype, k.gap);
+        const std::vector<View> priors = p.views();
+        const Tensor& weights = p.weights;
+        for (const bool align_corners : {true, false}) {
+          for (const Cpu& cpu : kBackends) {
+            if (!small && cpu.threads == 1) continue;
+            CAPTURE(dtype);
+            CAPTURE(align_corners);
+            CAPTURE(cpu.threads);
+            Tensor logit({shape.n, shape.h, shape.w, 1}, DType::kF32);
+            PyramidHead op{p.features.view(), priors, static_cast<const float*>(weights.view().data), p.bias, align_corners,
+                           logit.view(),      {}};
+            GuardedBytes scratch(scratch_bytes(cpu, op));
+            op.scratch = scratch.span();
+            MFS_REQUIRE_OK(run(cpu, op));
+            MFS_CHECK_CLOSE(logit, ([&](int n, int y, int x, int) { return reference(p, align_corners, n, y, x); }));
+            CHECK(scratch.canaries_intact());
+          }
         }
       }
     }
-  }
 }
 
 TEST_CASE("pyramid_head works without priors") {

@@ -48,22 +48,23 @@ Pooled pool(const Cpu& cpu, const Tensor& src, const std::vector<int>& bins, int
 
 TEST_CASE("pyramid_pool matches the double-precision reference") {
   for (const auto& k : cases::kPyramid) SUBCASE(k.name) {
-    Shape shape = k.src;
-    if (shape.elements() > 1000000) shape.c = 200;  // the reference is slow
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      const Tensor src = random_values(shape, dtype, shape.c + k.gap, 14);
-      for (const Cpu& cpu : kBackends) {
-        CAPTURE(dtype), CAPTURE(cpu.threads);
-        const Pooled pooled = pool(cpu, src, k.bins, k.gap);
-        CHECK(pooled.scratch_intact);
-        for (std::size_t i = 0; i < k.bins.size(); ++i) {
-          CAPTURE(k.bins[i]);
-          MFS_CHECK_CLOSE(pooled.grids[i],
-                          ([&](int n, int y, int x, int c) { return reference(src, k.bins[i], n, y, x, c); }));
+      Shape shape = k.src;
+      if (shape.elements() > 1000000) shape.c = 200;  // the reference is slow
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        const Tensor src = random_values(shape, dtype, shape.c + k.gap, 14);
+        for (const Cpu& cpu : kBackends) {
+          CAPTURE(dtype);
+          CAPTURE(cpu.threads);
+          const Pooled pooled = pool(cpu, src, k.bins, k.gap);
+          CHECK(pooled.scratch_intact);
+          for (std::size_t i = 0; i < k.bins.size(); ++i) {
+            CAPTURE(k.bins[i]);
+            MFS_CHECK_CLOSE(pooled.grids[i],
+                            ([&](int n, int y, int x, int c) { return reference(src, k.bins[i], n, y, x, c); }));
+          }
         }
       }
     }
-  }
 }
 
 TEST_CASE("pyramid_pool does not depend on the number of threads") {

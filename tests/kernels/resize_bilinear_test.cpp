@@ -37,23 +37,25 @@ Expected reference(const Tensor& src, const Shape& out, bool align_corners, int 
 
 TEST_CASE("resize_bilinear matches the double-precision reference") {
   for (const auto& k : cases::kResize) SUBCASE(k.name) {
-    const bool small = k.src.elements() < 10000;
-    Shape in = k.src;
-    if (!small) in.c = 20;  // the reference is slow; the geometry is what matters
-    const Shape out{in.n, k.h, k.w, in.c};
-    for (const DType dtype : {DType::kF32, DType::kBF16}) {
-      const Tensor src = random_values(in, dtype, in.c + k.gap, 12);
-      for (const bool align_corners : {true, false}) {
-        for (const Cpu& cpu : kBackends) {
-          if (!small && cpu.threads != 2) continue;
-          CAPTURE(dtype), CAPTURE(align_corners), CAPTURE(cpu.threads);
-          Tensor dst(out, dtype, in.c + 2 * k.gap);
-          MFS_REQUIRE_OK(run(cpu, ResizeBilinear{src.view(), align_corners, dst.view()}));
-          MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) { return reference(src, out, align_corners, n, y, x, c); }));
+      const bool small = k.src.elements() < 10000;
+      Shape in = k.src;
+      if (!small) in.c = 20;  // the reference is slow; the geometry is what matters
+      const Shape out{in.n, k.h, k.w, in.c};
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        const Tensor src = random_values(in, dtype, in.c + k.gap, 12);
+        for (const bool align_corners : {true, false}) {
+          for (const Cpu& cpu : kBackends) {
+            if (!small && cpu.threads != 2) continue;
+            CAPTURE(dtype);
+            CAPTURE(align_corners);
+            CAPTURE(cpu.threads);
+            Tensor dst(out, dtype, in.c + 2 * k.gap);
+            MFS_REQUIRE_OK(run(cpu, ResizeBilinear{src.view(), align_corners, dst.view()}));
+            MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) { return reference(src, out, align_corners, n, y, x, c); }));
+          }
         }
       }
     }
-  }
 }
 
 TEST_CASE("resize_bilinear reproduces corners and identity exactly") {

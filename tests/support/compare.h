@@ -1,10 +1,10 @@
 // Comparison with a double-precision reference: every element has its own bound, and a NaN is never close to anything.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <ostream>
-#include <string>
 
 #include "kernels/bfloat16.h"
 #include "tests/support/tensor.h"
@@ -28,26 +28,28 @@ struct Expected {
 
 struct Diff {
   bool finite = true;
-  double worst = 0;   // largest error in units of its bound
-  std::string where;  // of the worst element
+  double worst = -1;  // largest error in units of its bound; then where and what it was
+  std::array<int, 4> at{};
+  double actual = 0;
+  Expected expected;
 
-  explicit operator bool() const { return finite && worst <= 1; }
+  explicit operator bool() const { return finite && worst >= 0 && worst <= 1; }
 
-  void add(double actual, const Expected& e, int n, int y, int x, int c) {
-    finite = finite && std::isfinite(actual);
-    const double error = std::abs(actual - e.value);
-    double ratio = std::numeric_limits<double>::infinity();
-    if (error <= e.bound) ratio = error == 0 ? 0 : error / e.bound;
-    if (error > e.bound && e.bound > 0) ratio = error / e.bound;
-    if (ratio <= worst && !where.empty()) return;
-    worst = ratio;
-    where = "[" + std::to_string(n) + "," + std::to_string(y) + "," + std::to_string(x) + "," + std::to_string(c) + "] is " +
-            std::to_string(actual) + ", expected " + std::to_string(e.value) + " +- " + std::to_string(e.bound);
+  void add(double value, const Expected& e, int n, int y, int x, int c) {
+    finite = finite && std::isfinite(value);
+    const double error = std::abs(value - e.value);
+    double ratio = std::numeric_limits<double>::infinity();  // unless the error is a number that has a bound
+    if (error == 0) ratio = 0;
+    if (error > 0 && e.bound > 0) ratio = error / e.bound;
+    if (ratio > worst) worst = ratio, at = {n, y, x, c}, actual = value, expected = e;
   }
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Diff& d) {
-  return out << "worst error / bound " << d.worst << " at " << d.where << (d.finite ? "" : "; not finite somewhere");
+  out << "worst error / bound " << d.worst << " at [" << d.at[0] << ", " << d.at[1] << ", " << d.at[2] << ", " << d.at[3]
+      << "]: ";
+  return out << d.actual << ", expected " << d.expected.value << " +- " << d.expected.bound
+             << (d.finite ? "" : "; not all finite");
 }
 
 // expected(n, y, x, c) -> Expected
@@ -68,24 +70,24 @@ Diff compare(const Tensor& actual, const Reference& expected) {
 }  // namespace mfs::core::test
 
 // The comparison, and that nothing around the output was touched.
-#define MFS_CHECK_CLOSE(actual, expected)                                  \
-  do {                                                                     \
+#define MFS_CHECK_CLOSE(actual, expected)                                               \
+  do {                                                                                  \
     const ::mfs::core::test::Diff diff_ = ::mfs::core::test::compare(actual, expected); \
-    CHECK_MESSAGE(static_cast<bool>(diff_), diff_);                        \
-    CHECK((actual).canaries_intact());                                     \
+    CHECK_MESSAGE(static_cast<bool>(diff_), diff_);                                     \
+    CHECK((actual).canaries_intact());                                                  \
   } while (false)
 
 // check() and run() refuse the operation with a sentence that contains `words`.
-#define MFS_CHECK_REFUSED(op, words)                                        \
-  do {                                                                      \
-    const ::mfs::core::Status checked_ = check(op);                         \
-    CHECK(checked_.code() == ::mfs::core::Code::kInvalidArgument);          \
+#define MFS_CHECK_REFUSED(op, words)                                                        \
+  do {                                                                                      \
+    const ::mfs::core::Status checked_ = check(op);                                         \
+    CHECK(checked_.code() == ::mfs::core::Code::kInvalidArgument);                          \
     CHECK_MESSAGE(checked_.message().find(words) != std::string::npos, checked_.message()); \
   } while (false)
 
 // An operation that must succeed; on failure its sentence is printed.
-#define MFS_REQUIRE_OK(call)                                          \
-  do {                                                                \
-    const ::mfs::core::Status status_ = call;                         \
-    REQUIRE_MESSAGE(static_cast<bool>(status_), status_.message());   \
+#define MFS_REQUIRE_OK(call)                                        \
+  do {                                                              \
+    const ::mfs::core::Status status_ = call;                       \
+    REQUIRE_MESSAGE(static_cast<bool>(status_), status_.message()); \
   } while (false)

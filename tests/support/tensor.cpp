@@ -88,8 +88,7 @@ double uniform(std::uint64_t seed, std::uint64_t index) {
 }
 
 Tensor small_integers(Shape shape, DType dtype, int pitch, std::uint64_t seed, int limit) {
-  return generate(shape, dtype, pitch,
-                  [=](std::uint64_t i) { return std::floor(uniform(seed, i) * (2 * limit + 1)) - limit; });
+  return generate(shape, dtype, pitch, [=](std::uint64_t i) { return std::floor(uniform(seed, i) * (2 * limit + 1)) - limit; });
 }
 
 Tensor random_values(Shape shape, DType dtype, int pitch, std::uint64_t seed, double scale) {

@@ -375,6 +375,11 @@ class ConvertTest(unittest.TestCase):
                 with self.subTest(zipped=zipped, size=size):
                     self.source.write_bytes(good[:size])
                     self.refuse(f"{self.source}: ")
+        torch.save(self.state, self.source)
+        flipped = bytearray(self.source.read_bytes())
+        flipped[len(flipped) // 2] ^= 1
+        self.source.write_bytes(flipped)
+        self.refuse("is missing or damaged")
         self.source.write_bytes(b"not a checkpoint at all\n")
         self.refuse("no PyTorch checkpoint")
         with zipfile.ZipFile(self.source, "w") as archive:

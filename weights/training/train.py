@@ -41,7 +41,7 @@ def parse_arguments():
     parser.add_argument("--cache", type=Path, help="folder for features of the frozen part (needs --scenes)")
     parser.add_argument("--scenes", type=int, default=0, help="number of different scenes; 0: every example is new")
     parser.add_argument("--composites", type=float, default=0.5, help="share of scenes with pasted objects")
-    parser.add_argument("--size", type=int, help="side of the square network input (default: from the config)")
+    parser.add_argument("--size", type=int, help="side of the square input in training (default: from the config)")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--recipe", choices=("mfs", "paper"), default="mfs", help="AdamW, warm-up, cosine | SGD, fixed rate")
@@ -298,7 +298,6 @@ def main():
     torch.manual_seed(args.seed)
     config = json.loads(args.config.read_text())
     size = args.size or config["preprocess"]["size"][0]
-    config["preprocess"]["size"] = [size, size]
     args.out.mkdir(parents=True, exist_ok=True)
 
     network = Network(config["network"], Widths(**config["widths"]))

@@ -1,0 +1,190 @@
+#include "kernels/conv.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "kernels/error.h"
+#include "tests/kernels/cases.h"
+#include "tests/support/backends.h"
+#include "tests/support/compare.h"
+
+namespace mfs::core::test {
+namespace {
+
+// Everything a convolution reads. Weights are representable in bf16, so that packing them for bf16 rounds nothing.
+struct Data {
+  Tensor src, weights, bias, residual;  // weights: one "pixel" per output and input channel, kernel x kernel "channels"
+
+  const float* floats(const Tensor& t) const { return static_cast<const float*>(t.view().data); }
+};
+
+Data make(const Conv& p, bool integers) {
+  const Shape taps{1, p.dst.c, p.src.c, p.kernel * p.kernel}, vector{1, 1, 1, p.dst.c};
+  Data d = integers
+               ? Data{small_integers(p.src, p.dtype, p.src_pitch, 20), small_integers(taps, DType::kF32, 0, 21),
+                      small_integers(vector, DType::kF32, 0, 22, 20), small_integers(p.dst, p.dtype, p.residual_pitch, 23, 50)}
+               : Data{random_values(p.src, p.dtype, p.src_pitch, 20), Tensor(taps, DType::kF32),
+                      random_values(vector, DType::kF32, 0, 22), random_values(p.dst, p.dtype, p.residual_pitch, 23)};
+  if (integers) return d;
+  const Tensor rounded = random_values(taps, DType::kBF16, 0, 21);
+  for (int o = 0; o < taps.h; ++o) {
+    for (int i = 0; i < taps.w; ++i) {
+      for (int t = 0; t < taps.c; ++t) d.weights.set(0, o, i, t, rounded.at(0, o, i, t));
+    }
+  }
+  return d;
+}
+
+// What the sum is before rounding, and the sum of its terms' magnitudes; dense over dst.
+struct Sum {
+  double value = 0, magnitude = 0;
+};
+
+std::vector<double> dense(const Tensor& t) {
+  std::vector<double> v;
+  const Shape& s = t.shape();
+  v.reserve(static_cast<std::size_t>(s.elements()));
+  for (int n = 0; n < s.n; ++n) {
+    for (int y = 0; y < s.h; ++y) {
+      for (int x = 0; x < s.w; ++x) {
+        for (int c = 0; c < s.c; ++c) v.push_back(t.at(n, y, x, c));
+      }
+    }
+  }
+  return v;
+}
+
+// The slow reference looks at every pixel of small problems, at every 31st of large ones.
+int pixel_step(const Conv& p) { return cost(p).flops > 1000000000 ? 31 : 1; }
+
+std::int64_t pixel_number(const Shape& s, int n, int y, int x) { return (std::int64_t{n} * s.h + y) * s.w + x; }
+
+std::vector<Sum> reference(const Conv& p, const Data& d) {
+  const std::vector<double> src = dense(d.src), weights = dense(d.weights);
+  const int area = p.kernel * p.kernel;
+  std::vector<Sum> sums;
+  for (int n = 0; n < p.dst.n; ++n) {
+    for (int y = 0; y < p.dst.h; ++y) {
+      for (int x = 0; x < p.dst.w; ++x) {
+        if (pixel_number(p.dst, n, y, x) % pixel_step(p) != 0) continue;
+        for (int o = 0; o < p.dst.c; ++o) {
+          Sum s;
+          const auto add = [&s](double term) { s.value += term, s.magnitude += std::abs(term); };
+          for (int tap = 0; tap < area; ++tap) {
+            const int sy = y * p.stride - p.pad + tap / p.kernel * p.dilation,
+                      sx = x * p.stride - p.pad + tap % p.kernel * p.dilation;
+            if (sy < 0 || sy >= p.src.h || sx < 0 || sx >= p.src.w) continue;
+            const double* pixel = &src[static_cast<std::size_t>(pixel_number(p.src, n, sy, sx) * p.src.c)];
+            const double* filter = &weights[static_cast<std::size_t>(std::int64_t{o} * p.src.c * area + tap)];
+            for (int i = 0; i < p.src.c; ++i) add(pixel[i] * filter[std::ptrdiff_t{i} * area]);
+          }
+          add(d.bias.at(0, 0, 0, o));
+          if (p.residual) add(d.residual.at(n, y, x, o));
+          if (p.relu) s.value = std::max(s.value, 0.0);
+          sums.push_back(s);
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+// Integers: exact sums, one rounding to the element type. Otherwise as many roundings as terms, and that last one.
+// Winograd multiplies transformed values, whose rounding does not follow the terms of one output: there the bound follows the
+// standard deviation of a sum of that length, times what the transforms amplify (F(4x4) in f32; bf16 rounds transformed
+// values).
+Expected expected(const Conv& p, const Sum& s, bool integers, bool winograd) {
+  const double terms = static_cast<double>(p.src.c) * p.kernel * p.kernel + 2;
+  double arithmetic = integers ? 0 : terms * kEps * s.magnitude;
+  if (winograd) {
+    const double largest_product = integers ? 9 : 1;
+    arithmetic = (p.dtype == DType::kF32 ? 200 * kEps : 0x1p-6) * std::sqrt(terms) * largest_product;
+  }
+  if (arithmetic == 0) return {stored(p.dtype, s.value), 0};
+  return {s.value, arithmetic + rounding(p.dtype, std::abs(s.value) + arithmetic)};
+}
+
+void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
+  const Conv p = cases::problem(k, dtype);
+  const Data d = make(p, integers);
+  const std::vector<Sum> sums = reference(p, d);
+  for (const Cpu& cpu : kBackends) {
+    CAPTURE(dtype);
+    CAPTURE(integers);
+    CAPTURE(cpu.threads);
+    const auto conv = prepare(cpu, p, d.floats(d.weights), d.floats(d.bias));
+    const std::string algorithm = conv->algorithm();
+    const bool winograd = algorithm.find("winograd") != std::string::npos;
+    CAPTURE(algorithm);
+    Tensor dst(p.dst, dtype, p.dst_pitch);
+    const bool in_place = k.residual == cases::Residual::kInPlace;
+    if (in_place) {
+      for (int y = 0; y < p.dst.h; ++y) {
+        for (int x = 0; x < p.dst.w; ++x) {
+          for (int c = 0; c < p.dst.c; ++c) dst.set(0, y, x, c, d.residual.at(0, y, x, c));
+        }
+      }
+    }
+    const View residual = in_place ? View(dst.view()) : p.residual ? d.residual.view() : View();
+    GuardedBytes scratch(conv->scratch_bytes());
+    MFS_REQUIRE_OK(conv->run(cpu, d.src.view(), residual, dst.view(), scratch.data()));
+    MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
+                      const std::int64_t pixel = pixel_number(p.dst, n, y, x);
+                      if (pixel % pixel_step(p) != 0) return Expected{dst.at(n, y, x, c)};
+                      const Sum& sum = sums[static_cast<std::size_t>(pixel / pixel_step(p) * p.dst.c + c)];
+                      return expected(p, sum, integers, winograd);
+                    }));
+    CHECK(scratch.canaries_intact());
+  }
+}
+
+TEST_CASE("conv is exact on integers (Winograd: close)") {
+  for (const auto& k : cases::kConv) SUBCASE(k.name) {
+      run_case(k, DType::kF32, true);
+      run_case(k, DType::kBF16, true);
+    }
+}
+
+TEST_CASE("conv matches the double-precision reference on random numbers") {
+  for (const auto& k : cases::kConv) SUBCASE(k.name) {
+      run_case(k, DType::kF32, false);
+      run_case(k, DType::kBF16, false);
+    }
+}
+
+TEST_CASE("conv gives the same bits when it is run again") {
+  const Conv p = cases::problem(cases::kConv.back(), DType::kF32);
+  const Data d = make(p, false);
+  const auto conv = prepare(Cpu{2}, p, d.floats(d.weights), d.floats(d.bias));
+  GuardedBytes scratch(conv->scratch_bytes());
+  Tensor first(p.dst, p.dtype), second(p.dst, p.dtype);
+  MFS_REQUIRE_OK(conv->run(Cpu{2}, d.src.view(), {}, first.view(), scratch.data()));
+  MFS_REQUIRE_OK(conv->run(Cpu{2}, d.src.view(), {}, second.view(), scratch.data()));
+  CHECK(std::memcmp(first.floats(), second.floats(), static_cast<std::size_t>(p.dst.elements()) * sizeof(float)) == 0);
+}
+
+TEST_CASE("conv refuses what does not fit") {
+  Conv good{{1, 8, 6, 5}, {1, 8, 6, 7}, 3, 1, 2, 2};
+  good.residual = true;
+  CHECK(check(good));
+  const auto with = [&](const auto& change) {
+    Conv op = good;
+    change(op);
+    return op;
+  };
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.src.h = 0; }), "src is empty");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.stride = 0; }), "at least 1");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.pad = -1; }), "negative");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.pad = 1; }), "expected 1x6x4x7");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.pad = 0, c.dilation = 4; }), "reaches over 9 pixels");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.dtype = DType::kI8; }), "i8");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.src_pitch = 4; }), "src has 5 channels but a pitch of 4");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.residual_pitch = 6; }), "residual has 7 channels");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.residual = false, c.residual_pitch = 7; }), "no residual");
+  const std::vector<float> weights(7 * 5 * 9), bias(7);
+  CHECK_THROWS_AS(prepare(Cpu{}, with([](Conv& c) { c.stride = 0; }), weights.data(), bias.data()), Error);
+}
+
+}  // namespace
+}  // namespace mfs::core::test

@@ -1,0 +1,235 @@
+#include "kernels/preprocess.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numbers>
+#include <vector>
+
+#include "tests/support/backends.h"
+#include "tests/support/compare.h"
+
+namespace mfs::core::test {
+namespace {
+
+struct Case {
+  const char* name;
+  int width, height;  // photo
+  PixelFormat format;
+  int h, w;  // network
+  int gap;   // bytes between rows
+};
+constexpr Case kCases[] = {
+    {"one pixel", 1, 1, PixelFormat::kRgb, 1, 1, 0},
+    {"one pixel up", 1, 1, PixelFormat::kRgba, 8, 5, 4},
+    {"up, odd ratio", 7, 5, PixelFormat::kRgb, 16, 33, 1},
+    {"down, odd ratio", 100, 61, PixelFormat::kRgb, 9, 13, 0},
+    {"wide down, tall up", 90, 7, PixelFormat::kBgr, 24, 16, 6},
+    {"grey", 50, 40, PixelFormat::kGrey, 16, 24, 3},
+    {"alpha ignored", 31, 47, PixelFormat::kRgba, 8, 8, 0},
+    {"same size", 24, 16, PixelFormat::kRgb, 16, 24, 0},
+    {"to one pixel", 300, 200, PixelFormat::kRgb, 1, 1, 0},
+    {"one row", 5000, 1, PixelFormat::kRgb, 8, 64, 0},
+    {"one column", 1, 3000, PixelFormat::kGrey, 64, 8, 0},
+    {"photo to 512x512", 1500, 1125, PixelFormat::kRgb, 512, 512, 2},
+};
+
+struct Photo {
+  GuardedBytes bytes;
+  ImageView view;
+
+  explicit Photo(const Case& k) : bytes(stride(k) * k.height), view{nullptr, k.width, k.height, 0, k.format} {
+    view.data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+    view.row_stride = static_cast<std::int64_t>(stride(k));
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes.data()[i] = static_cast<std::byte>(256 * uniform(30, i));
+  }
+  static std::size_t stride(const Case& k) { return static_cast<std::size_t>(k.width) * channels_of(k.format) + k.gap; }
+  double colour(int x, int y, int k) const {
+    const int channels = channels_of(view.format);
+    const int channel = channels == 1 ? 0 : view.format == PixelFormat::kBgr ? 2 - k : k;
+    return view.row(y)[x * channels + channel];
+  }
+};
+
+// One output position's triangle filter in double, PyTorch's window rule. `error` bounds what PyTorch's (and our) float
+// arithmetic may change of a weighted mean of bytes: the centre is rounded twice at the magnitude of the size, each weight a
+// few times; a rounded window may gain or lose a weight of that order at either end.
+struct Taps {
+  int first = 0;
+  std::vector<double> weight;
+  double error = 0;
+};
+
+Taps taps_at(int i, int src, int dst) {
+  const double scale = static_cast<double>(src) / dst, support = std::max(scale, 1.0), center = scale * (i + 0.5);
+  Taps t;
+  t.first = std::max(static_cast<int>(center - support + 0.5), 0);
+  const int end = std::min(static_cast<int>(center + support + 0.5), src);
+  double total = 0;
+  for (int j = t.first; j < end; ++j) {
+    t.weight.push_back(std::max(0.0, 1 - std::abs((j - center + 0.5) / support)));
+    total += t.weight.back();
+  }
+  for (double& w : t.weight) w /= total;
+  const double count = static_cast<double>(t.weight.size());
+  t.error = 255 * (count + 2) * (2 * kEps * src / support + 4 * kEps) / total + 255 * (count + 2) * kEps;
+  return t;
+}
+
+Expected reference_colour(const Photo& photo, const Preprocess& op, const Taps& ty, const Taps& tx, int k) {
+  double mean = 0;
+  for (std::size_t j = 0; j < ty.weight.size(); ++j) {
+    for (std::size_t i = 0; i < tx.weight.size(); ++i) {
+      mean += ty.weight[j] * tx.weight[i] * photo.colour(tx.first + static_cast<int>(i), ty.first + static_cast<int>(j), k);
+    }
+  }
+  const double gain = 1 / (255.0 * op.std[k]), offset = -double{op.mean[k]} / op.std[k];
+  const double value = mean * gain + offset;
+  const double arithmetic = gain * (ty.error + tx.error) + 3 * kEps * (mean * gain + std::abs(offset));
+  return {value, arithmetic + rounding(op.dst.dtype, std::abs(value) + arithmetic)};
+}
+
+Expected reference_guidance(const Preprocess& op, int y, int x) {
+  const double sigma = op.guidance.parameter, scale = op.guidance.scale;
+  double best = op.guidance.kind == Guidance::Kind::kEuclidean ? 1e300 : 0;
+  for (const Point& tap : op.taps) {
+    const double dx = x - ((tap.x + 0.5) * op.dst.shape.w / op.image.width - 0.5);
+    const double dy = y - ((tap.y + 0.5) * op.dst.shape.h / op.image.height - 0.5);
+    const double d2 = dx * dx + dy * dy;
+    switch (op.guidance.kind) {
+      case Guidance::Kind::kGaussian:
+        best = std::max(best, std::exp(-d2 / (2 * sigma * sigma)));
+        break;
+      case Guidance::Kind::kGaussianFwhm:
+        best = std::max(best, std::exp(-4 * std::numbers::ln2 * d2 / (sigma * sigma)));
+        break;
+      case Guidance::Kind::kEuclidean:
+        best = std::min(best, std::min(std::sqrt(d2), sigma) / sigma);
+        break;
+      case Guidance::Kind::kDisk:
+        best = std::max(best, d2 <= sigma * sigma ? 1.0 : 0.0);
+        break;
+      case Guidance::Kind::kNone:
+        break;
+    }
+  }
+  return {scale * best, 1e-6 * scale + rounding(op.dst.dtype, scale * best)};
+}
+
+// A checked run into a guarded tensor.
+Tensor preprocess(const Cpu& cpu, Preprocess op, const Shape& shape, DType dtype) {
+  Tensor dst(shape, dtype);
+  op.dst = dst.view();
+  GuardedBytes scratch(scratch_bytes(cpu, op));
+  op.scratch = scratch.span();
+  MFS_REQUIRE_OK(run(cpu, op));
+  CHECK(scratch.canaries_intact());
+  CHECK(dst.canaries_intact());
+  return dst;
+}
+
+const std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kStd{0.229f, 0.224f, 0.225f};
+
+TEST_CASE("preprocess resizes and normalises as PyTorch does") {
+  for (const Case& k : kCases) SUBCASE(k.name) {
+      const Photo photo(k);
+      const Point tap{static_cast<float>(k.width) * 0.3f, static_cast<float>(k.height) * 0.6f};
+      const int step = k.h * k.w > 10000 ? 23 : 1;  // the reference is slow
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        for (const Cpu& cpu : kBackends) {
+          CAPTURE(dtype);
+          CAPTURE(cpu.threads);
+          Preprocess op{photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}};
+          Tensor dst = preprocess(cpu, op, {1, k.h, k.w, 4}, dtype);
+          op.dst = dst.view();
+          Diff d;
+          for (int y = 0; y < k.h; y += step) {
+            const Taps ty = taps_at(y, k.height, k.h);
+            for (int x = 0; x < k.w; x += step) {
+              const Taps tx = taps_at(x, k.width, k.w);
+              for (int c = 0; c < 3; ++c) d.add(dst.at(0, y, x, c), reference_colour(photo, op, ty, tx, c), 0, y, x, c);
+              d.add(dst.at(0, y, x, 3), reference_guidance(op, y, x), 0, y, x, 3);
+            }
+          }
+          CHECK_MESSAGE(static_cast<bool>(d), d);
+          CHECK(photo.bytes.canaries_intact());
+        }
+      }
+    }
+}
+
+TEST_CASE("preprocess draws every kind of guidance map") {
+  using Kind = Guidance::Kind;
+  const Case k{"", 70, 50, PixelFormat::kRgb, 40, 64, 0};
+  const Photo photo(k);
+  const std::vector<Point> one{{20.25f, 30.5f}}, several{{0, 0}, {69.5f, 49.5f}, {33, 12}}, far{{-500, 20}};
+  const std::vector<Guidance> kinds{{Kind::kGaussian, 10, 1},   {Kind::kGaussian, 3, 255}, {Kind::kGaussianFwhm, 10, 255},
+                                    {Kind::kEuclidean, 255, 1}, {Kind::kEuclidean, 20, 1}, {Kind::kDisk, 5, 1},
+                                    {Kind::kDisk, 7.5f, 2}};
+  for (const Guidance& guidance : kinds) {
+    for (const auto& taps : {one, several, far}) {
+      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+        CAPTURE(static_cast<int>(guidance.kind));
+        CAPTURE(guidance.parameter);
+        CAPTURE(taps.size());
+        CAPTURE(dtype);
+        Preprocess op{photo.view, taps, kMean, kStd, guidance, {}, {}};
+        Tensor dst = preprocess(Cpu{2}, op, {1, k.h, k.w, 4}, dtype);
+        op.dst = dst.view();
+        MFS_CHECK_CLOSE(dst, ([&](int, int y, int x, int c) {
+                          return c == 3 ? reference_guidance(op, y, x) : Expected{dst.at(0, y, x, c)};
+                        }));
+      }
+    }
+  }
+}
+
+TEST_CASE("a tap on a network pixel gives the peak; the edge of a disk belongs to it") {
+  const Case k{"", 32, 32, PixelFormat::kRgb, 32, 32, 0};
+  const Photo photo(k);
+  const Point tap{12, 9};
+  const Tensor gaussian = preprocess(Cpu{}, {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kGaussian, 10, 255}, {}, {}},
+                                     {1, 32, 32, 4}, DType::kF32);
+  CHECK(gaussian.at(0, 9, 12, 3) == 255);
+  const Tensor disk = preprocess(Cpu{}, {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kDisk, 5, 1}, {}, {}},
+                                 {1, 32, 32, 4}, DType::kF32);
+  CHECK(disk.at(0, 9 + 3, 12 + 4, 3) == 1);
+  CHECK(disk.at(0, 9, 12 + 5, 3) == 1);
+  CHECK(disk.at(0, 9 + 1, 12 + 5, 3) == 0);
+}
+
+TEST_CASE("preprocess without guidance gives three channels, the same as with it") {
+  const Case k{"", 37, 29, PixelFormat::kRgb, 16, 24, 0};
+  const Photo photo(k);
+  const Point tap{5, 5};
+  Guidance none;
+  none.kind = Guidance::Kind::kNone;
+  const Tensor with = preprocess(Cpu{2}, {photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}}, {1, 16, 24, 4}, DType::kF32);
+  const Tensor without = preprocess(Cpu{2}, {photo.view, {}, kMean, kStd, none, {}, {}}, {1, 16, 24, 3}, DType::kF32);
+  MFS_CHECK_CLOSE(without, ([&](int, int y, int x, int c) { return Expected{with.at(0, y, x, c)}; }));
+}
+
+TEST_CASE("preprocess refuses what does not fit") {
+  const Photo photo({"", 6, 4, PixelFormat::kRgb, 8, 8, 0});
+  const Point tap{1, 1}, lost{std::nanf(""), 1};
+  Tensor dst({1, 8, 8, 4}, DType::kF32), three({1, 8, 8, 3}, DType::kF32), sliced({1, 8, 8, 4}, DType::kF32, 6);
+  const Preprocess good{photo.view, {&tap, 1}, kMean, kStd, {}, dst.view(), {}};
+  CHECK(check(good));
+  CHECK(run(Cpu{}, good).message().find("bytes of scratch") != std::string::npos);
+  const auto with = [&](const auto& change) {
+    Preprocess op = good;
+    change(op);
+    return op;
+  };
+  MFS_CHECK_REFUSED(with([](Preprocess& o) { o.image.data = nullptr; }), "photo has no data");
+  MFS_CHECK_REFUSED(with([](Preprocess& o) { o.image.height = 0; }), "photo is empty");
+  MFS_CHECK_REFUSED(with([](Preprocess& o) { o.image.row_stride = 17; }), "row stride of 17");
+  MFS_CHECK_REFUSED(with([](Preprocess& o) { o.taps = {}; }), "no tap");
+  MFS_CHECK_REFUSED(with([&](Preprocess& o) { o.taps = {&lost, 1}; }), "not finite");
+  MFS_CHECK_REFUSED(with([](Preprocess& o) { o.std[1] = 0; }), "std");
+  MFS_CHECK_REFUSED(with([](Preprocess& o) { o.guidance.parameter = 0; }), "sigma");
+  MFS_CHECK_REFUSED(with([&](Preprocess& o) { o.dst = three.view(); }), "expected 1x8x8x4");
+  MFS_CHECK_REFUSED(with([&](Preprocess& o) { o.dst = sliced.view(); }), "not dense");
+}
+
+}  // namespace
+}  // namespace mfs::core::test
