@@ -1,8 +1,8 @@
 #include "kernels/concat.h"
 
-#include "tests/kernels/pool_cases.h"
+#include "tests/kernels/pyramid_cases.h"
 #include "tests/support/backends.h"
-#include "tests/support/compare.h"
+#include "tests/support/checks.h"
 
 namespace mfs::core::test {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "tests/kernels/pool_cases.h"
 #include "tests/support/backends.h"
-#include "tests/support/compare.h"
+#include "tests/support/checks.h"
 
 namespace mfs::core::test {
 namespace {

@@ -1,4 +1,4 @@
-// Problems of the pooling, resizing and element-wise operations that tests and benchmarks share (see cases.h).
+// Problems of max_pool, resize_bilinear and the element-wise operations that tests and benchmarks share (see cases.h).
 #pragma once
 
 #include <vector>
@@ -53,35 +53,6 @@ inline const std::vector<ResizeCase> kResize{
     {"down", {1, 13, 9, 33}, 5, 4, 1},
     {"same size", {1, 6, 4, 16}, 6, 4},
     {"fusion to 3x3ceil backbone", {1, 64, 64, 256}, 65, 65},
-};
-
-struct PyramidCase {
-  const char* name;
-  Shape src;
-  std::vector<int> bins;
-  int gap = 0;
-};
-inline const std::vector<PyramidCase> kPyramid{
-    {"one pixel", {1, 1, 1, 3}, {1, 2, 3, 6}},
-    {"fewer pixels than bins", {1, 4, 3, 5}, {1, 2, 3, 6}},
-    {"bins overlap, two images", {2, 10, 13, 70}, {1, 2, 3, 6}, 5},
-    {"bins divide", {1, 12, 18, 129}, {1, 2, 3, 6}, 64},
-    {"one level", {1, 9, 8, 16}, {4}},
-    {"eight levels", {1, 15, 11, 7}, {1, 2, 3, 4, 5, 6, 7, 8}},
-    {"layer5", {1, 64, 64, 2048}, {1, 2, 3, 6}},
-};
-
-struct ConcatCase {
-  const char* name;
-  Shape dst;
-  std::vector<int> channels;
-  int gap = 0;
-};
-inline const std::vector<ConcatCase> kConcat{
-    {"one source", {1, 1, 1, 1}, {1}},
-    {"odd channels, slices", {1, 5, 3, 21}, {3, 17, 1}, 2},
-    {"two images", {2, 3, 4, 24}, {8, 16}},
-    {"backbone and fusion", {1, 64, 64, 2304}, {2048, 256}},
 };
 
 }  // namespace mfs::core::cases

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/support/backends.h"
-#include "tests/support/compare.h"
+#include "tests/support/checks.h"
 
 namespace mfs::core::test {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "tests/kernels/pool_cases.h"
+#include "tests/kernels/pyramid_cases.h"
 #include "tests/support/backends.h"
-#include "tests/support/compare.h"
+#include "tests/support/checks.h"
 
 namespace mfs::core::test {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "kernels/resize_bilinear.h"
 #include "tests/support/backends.h"
-#include "tests/support/compare.h"
+#include "tests/support/checks.h"
 
 namespace mfs::core::test {
 namespace {

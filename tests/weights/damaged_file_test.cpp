@@ -14,14 +14,13 @@ using test::complaint;
 using test::entry;
 using test::file_of;
 using test::file_with;
+using test::header_of;
 using test::metadata_json;
 using test::raw;
 using test::replaced;
 
 const std::string kTwo = entry("a", "F32", "[2]", 0, 8) + "," + entry("b", "F16", "[1,4]", 8, 16);
 const std::string kTwoData(16, '\0');
-
-std::string header_of(const std::string& entries) { return "{\"__metadata__\":" + metadata_json() + "," + entries + "}"; }
 
 TEST_CASE("the undamaged file is accepted") {
   CHECK(complaint(file_with(kTwo, kTwoData)) == "");

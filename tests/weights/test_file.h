@@ -36,8 +36,11 @@ inline std::string json_string(const std::string& text) {
 }
 
 inline std::string metadata_json(const std::vector<std::pair<std::string, std::string>>& entries = kMetadata) {
-  std::string out;
-  for (const auto& [key, value] : entries) out += (out.empty() ? "{" : ",") + json_string(key) + ":" + json_string(value);
+  std::string out = "{";
+  for (const auto& [key, value] : entries) {
+    if (out.size() > 1) out += ',';
+    out.append(json_string(key)).append(":").append(json_string(value));
+  }
   return out + "}";
 }
 
@@ -52,10 +55,13 @@ inline std::string file_of(const std::string& header, const std::string& data) {
   return bytes_of_length(header.size()) + header + data;
 }
 
-// The same with sound metadata in front of `entries`, which is `"name":{...},...`.
-inline std::string file_with(const std::string& entries, const std::string& data) {
-  return file_of("{\"__metadata__\":" + metadata_json() + (entries.empty() ? "" : ",") + entries + "}", data);
+// A header with sound metadata in front of `entries`, which is `"name":{...},...`.
+inline std::string header_of(const std::string& entries) {
+  std::string header = "{\"__metadata__\":";
+  header.append(metadata_json()).append(entries.empty() ? "" : ",").append(entries);
+  return header + "}";
 }
+inline std::string file_with(const std::string& entries, const std::string& data) { return file_of(header_of(entries), data); }
 
 inline std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, std::size_t begin,
                          std::size_t end) {

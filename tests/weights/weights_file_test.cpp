@@ -68,7 +68,7 @@ TEST_CASE("tensors of every dtype are read, aligned or not") {
                                 entry("q.weight.scale", "F32", "[2]", 47, 55);
     const std::string data = raw<std::int8_t>({1}) + raw<float>({1}) + raw(f32) + raw(bf16) +
                              raw<std::int8_t>({-128, -1, 0, 1, 64, 127}) + raw<float>({0.5f, 0.25f});
-    std::string header = "{" + std::string(shift, ' ') + "\"__metadata__\":" + test::metadata_json() + "," + entries + "}";
+    const std::string header = test::header_of(entries) + std::string(shift, ' ');
     const auto file = WeightsFile::open(folder.write("x.safetensors", file_of(header, data)));
 
     REQUIRE(file->tensors().size() == 4);  // scales are not listed

@@ -1,0 +1,46 @@
+#!/bin/sh
+# From a fresh Debian 12 to masks of the demo photos: installs what is missing, builds, runs. Results: build/demo/.
+set -eu
+cd "$(dirname "$0")/.."
+
+packages="cmake ninja-build g++ libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev"
+missing=""
+for package in $packages; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+  as_root=""
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "Missing packages; please install as root: apt-get install$missing" >&2
+      exit 1
+    fi
+    as_root="sudo"
+  fi
+  echo "Installing:$missing"
+  $as_root apt-get update -q
+  # shellcheck disable=SC2086 # a list of words
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+fi
+
+cmake --preset release -DMFS_TESTS=OFF
+cmake --build build --target mfs_infer
+
+demo=tools/demo
+out=build/demo
+mkdir -p "$out"
+build/bin/mfs_infer "$demo/cat.jpg" "$demo/coffee.jpg" "$demo/rocket.jpg" "$demo/astronaut.jpg" --clicks "$demo/clicks.json" \
+  -o "$out" --cutout "$out" --blur "$out" --overlay "$out" --overwrite
+# The same photo, another tap, another object.
+build/bin/mfs_infer "$demo/astronaut.jpg" --click 415,165 -o "$out/shuttle.mask.png" --cutout "$out/shuttle.cutout.png" \
+  --blur "$out/shuttle.blur.jpg" --overlay "$out/shuttle.overlay.jpg" --overwrite
+
+cat <<END
+
+Look at $out/:
+  NAME.mask.png     white = the tapped object
+  NAME.cutout.png   the object alone, on a transparent background
+  NAME.blur.jpg     the background out of focus
+  NAME.overlay.jpg  the photo with the object tinted and the tap drawn in
+NAME is cat, coffee, rocket, astronaut, and shuttle: the last two are one photo with two taps.
+END
