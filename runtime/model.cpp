@@ -23,9 +23,7 @@ void choose_device(const ModelOptions& options) {
   if (cuda) throw Error(Code::kNoDevice, "device " + d + " was asked for, but this build has no CUDA engine");
   if (d != "auto" && d != "cpu")
     throw Error(Code::kInvalidArgument, "unknown device '" + d + "'; known are auto, cpu, cuda and cuda:N");
-#if !MFS_HAVE_CPU
-  throw Error(Code::kNoDevice, "this build has no CPU engine");
-#endif
+  if (!MFS_HAVE_CPU) throw Error(Code::kNoDevice, "this build has no CPU engine");
   if (d == "auto" && options.log) options.log("device auto: cpu, because this build has no CUDA engine");
 }
 
@@ -65,7 +63,11 @@ Model::Model(const std::string& path, const ModelOptions& options) {
 }
 
 std::unique_ptr<Executor> Model::plan(int height, int width) const {
+#if MFS_HAVE_CPU
   return std::make_unique<CpuExecutor>(*weights_, packs_, CpuPlanOptions{height, width, dtype_, threads_, false});
+#else
+  throw Error(Code::kNoDevice, "this build has no engine for " + std::to_string(width) + "x" + std::to_string(height));
+#endif
 }
 
 }  // namespace mfs::core

@@ -3,25 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="cmake ninja-build g++ libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev"
-missing=""
-for package in $packages; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
-done
-if [ -n "$missing" ]; then
-  as_root=""
-  if [ "$(id -u)" -ne 0 ]; then
-    if ! command -v sudo >/dev/null; then
-      echo "Missing packages; please install as root: apt-get install$missing" >&2
-      exit 1
-    fi
-    as_root="sudo"
-  fi
-  echo "Installing:$missing"
-  $as_root apt-get update -q
-  # shellcheck disable=SC2086 # a list of words
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
-fi
+tools/install_packages.sh cmake ninja-build g++ libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev
 
 cmake --preset release -DMFS_TESTS=OFF
 cmake --build build --target mfs_infer

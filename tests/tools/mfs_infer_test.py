@@ -76,7 +76,7 @@ class MfsInferTest(unittest.TestCase):
     def files(self, folder="."):
         return sorted(str(p.relative_to(self.folder)) for p in (self.folder / folder).rglob("*") if p.is_file())
 
-    def assert_mask_at(self, content, size, tap, tolerance=4):
+    def assert_mask_at(self, content, size, tap, tolerance=8):  # corners aligned at stride 8 stretch the map a little
         width, height, x, y = centre_of_mask(content)
         self.assertEqual((width, height), size)
         self.assertLess(abs(x - tap[0]), tolerance)
@@ -310,7 +310,7 @@ class MfsInferTest(unittest.TestCase):
         self.assertEqual(self.files("masks"), masks)
         self.assertEqual(self.files("pictures")[-1], "pictures/sub/deep/c.overlay.jpg")
         for (name, ((x, y),)), mask, line in zip(taps.items(), masks, lines):
-            self.assert_mask_at((self.folder / mask).read_bytes(), (WIDTH, HEIGHT), (x, y), tolerance=8)
+            self.assert_mask_at((self.folder / mask).read_bytes(), (WIDTH, HEIGHT), (x, y))
             self.assertEqual(line["clicks"], [[x, y]], name)
             self.assertIn(mask, line["outputs"])
 

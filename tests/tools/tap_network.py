@@ -79,7 +79,7 @@ def write(path, uses_taps=True):
         "align_corners": True,
         "upsample": "logit",
     }
-    guidance = {"kind": "gaussian", "sigma": SIGMA, "scale": 1} if uses_taps else {"kind": "none", "scale": 1}
+    guidance = {"kind": "gaussian", "sigma": SIGMA, "scale": 1} if uses_taps else {"kind": "none"}
     preprocess = {
         "size": [NETWORK_SIZE, NETWORK_SIZE],
         "mean": [0.485, 0.456, 0.406],

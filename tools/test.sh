@@ -1,0 +1,23 @@
+#!/bin/sh
+# All tests, from a fresh Debian 12: installs what is missing, checks the formatting, builds and tests the release build, then
+# the same under AddressSanitizer and UndefinedBehaviorSanitizer.
+set -eu
+cd "$(dirname "$0")/.."
+
+tools/install_packages.sh cmake ninja-build g++ clang-format libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev \
+  doctest-dev python3 python3-numpy python3-pil python3-torch libopenblas0-pthread
+
+echo "== formatting"
+find kernels layers runtime weights tools tests benchmarks -name '*.h' -o -name '*.hpp' -o -name '*.cpp' |
+  xargs clang-format --dry-run -Werror
+
+echo "== release"
+cmake --preset release -DMFS_TESTS=ON
+cmake --build build
+ctest --test-dir build --output-on-failure
+
+echo "== AddressSanitizer and UndefinedBehaviorSanitizer"
+cmake --preset asan-ubsan
+cmake --build build-asan-ubsan
+# What compares with PyTorch has run above; here the C++ tests and the command line count.
+ctest --test-dir build-asan-ubsan --output-on-failure --exclude-regex 'parity_test|convert_test'
