@@ -57,7 +57,8 @@ def known_shape(shapes, name, ndim):
     if name not in shapes:
         raise ArchitectureError(f"tensor {name} is missing")
     if len(shapes[name]) not in ndim or 0 in shapes[name]:
-        raise ArchitectureError(f"tensor {name} has the shape {list(shapes[name])}, expected {' or '.join(map(str, ndim))} dimensions")
+        allowed = " or ".join(map(str, ndim))
+        raise ArchitectureError(f"tensor {name} has the shape {list(shapes[name])}, expected {allowed} dimensions")
     return shapes[name]
 
 

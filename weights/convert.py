@@ -156,6 +156,10 @@ def is_positive(value):
     return is_number(value) and np.float32(value) > 0
 
 
+def is_side(value):
+    return type(value) is int and 64 <= value <= MAX_SIZE and value % 8 == 0
+
+
 def check_guidance(guidance, variant):
     kind = guidance.get("kind") if isinstance(guidance, dict) else None
     if kind not in GUIDANCE_PARAMETERS:
@@ -177,7 +181,7 @@ def check_preprocess(preprocess, variant):
         if field not in DEFAULT_PREPROCESS:
             raise UsageError(f"preprocess: unknown field {field}")
     size, mean, std = preprocess["size"], preprocess["mean"], preprocess["std"]
-    if not isinstance(size, list) or len(size) != 2 or any(type(s) is not int or s % 8 or not 64 <= s <= MAX_SIZE for s in size):
+    if not isinstance(size, list) or len(size) != 2 or not all(map(is_side, size)):
         raise UsageError(f"preprocess: size must be [height, width], multiples of 8 from 64 to {MAX_SIZE}")
     if not isinstance(mean, list) or len(mean) != 3 or not all(map(is_number, mean)):
         raise UsageError("preprocess: mean must be three numbers")

@@ -147,7 +147,10 @@ NAMES = {
 
 
 class RestrictedUnpickler(pickle._Unpickler):
-    """The interpreter's own unpickler in Python (the one in C reserves memory as a file tells it to), with little left of it."""
+    """The interpreter's unpickler written in Python, with little left of it.
+
+    Not the one in C: that reserves memory as a file tells it to.
+    """
 
     dispatch = {getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in OPCODES}
 
