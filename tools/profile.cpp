@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <string_view>
 #include <thread>
 
 namespace mfs::tools {
@@ -40,12 +39,24 @@ double copy_bandwidth(int threads) {
   return *std::max_element(gigabytes.begin(), gigabytes.end());
 }
 
+// "conv 3x3 d2" of "conv 3x3 d2 256->256 @40x40 +relu": the words before those about one shape or one fusion.
+std::string kind_of(const std::string& operation) {
+  std::size_t end = 0;
+  while (end < operation.size()) {
+    const std::size_t next = std::min(operation.find(' ', end + 1), operation.size());
+    const std::string word = operation.substr(end, next - end);
+    if (word.find("->") != std::string::npos || word.starts_with(" @") || word.starts_with(" +")) break;
+    end = next;
+  }
+  return operation.substr(0, end);
+}
+
 std::string row(const std::string& name, const char* operation, const char* algorithm, const ProfileEntry& sum,
                 const Peak& peak) {
   const double at_peak = std::max(static_cast<double>(sum.bytes) / (peak.gigabytes * 1e3),
                                   peak.teraflops > 0 ? static_cast<double>(sum.flops) / (peak.teraflops * 1e6) : 0.0);
   char text[256];
-  std::snprintf(text, sizeof text, "%-28s %-24s %-28s %10.1f %8.1f %8.3f %6.1f%%\n", name.c_str(), operation, algorithm,
+  std::snprintf(text, sizeof text, "%-26s %-42s %-26s %10.1f %8.1f %8.3f %6.1f%%\n", name.c_str(), operation, algorithm,
                 sum.microseconds, gigabytes_per_second(sum), teraflops_per_second(sum), 100 * at_peak / sum.microseconds);
   return text;
 }
@@ -69,12 +80,12 @@ Peak measure_peak(const std::vector<ProfileEntry>& entries, bool cpu, int thread
 
 std::string profile_table(const std::vector<ProfileEntry>& entries, const Peak& peak) {
   struct Total {
-    std::string_view operation;
+    std::string kind;
     int count;
     ProfileEntry sum;
   };
   char header[256];
-  std::snprintf(header, sizeof header, "%-28s %-24s %-28s %10s %8s %8s %7s\n", "name", "operation", "algorithm", "us", "GB/s",
+  std::snprintf(header, sizeof header, "%-26s %-42s %-26s %10s %8s %8s %7s\n", "name", "operation", "algorithm", "us", "GB/s",
                 "TFLOP/s", "of peak");
   std::string text = peak.origin + "\n" + header;
   std::vector<Total> totals;
@@ -87,8 +98,9 @@ std::string profile_table(const std::vector<ProfileEntry>& entries, const Peak& 
   for (const ProfileEntry& e : entries) {
     if (e.microseconds <= 0) continue;
     text += row(e.name, e.operation, e.algorithm, e, peak);
-    auto total = std::find_if(totals.begin(), totals.end(), [&](const Total& t) { return t.operation == e.operation; });
-    if (total == totals.end()) total = totals.insert(totals.end(), {e.operation, 0, {}});
+    const std::string kind = kind_of(e.operation);
+    auto total = std::find_if(totals.begin(), totals.end(), [&](const Total& t) { return t.kind == kind; });
+    if (total == totals.end()) total = totals.insert(totals.end(), {kind, 0, {}});
     ++total->count;
     add(total->sum, e);
     add(all, e);
@@ -99,7 +111,7 @@ std::string profile_table(const std::vector<ProfileEntry>& entries, const Peak& 
   for (const Total& t : totals) {
     char share[32];
     std::snprintf(share, sizeof share, "%.1f%% of the time", 100 * t.sum.microseconds / all.microseconds);
-    text += row(std::to_string(t.count) + " x", std::string(t.operation).c_str(), share, t.sum, peak);
+    text += row(std::to_string(t.count) + " x", t.kind.c_str(), share, t.sum, peak);
   }
   if (!totals.empty()) text += row("everything", "", "", all, peak);
   return text;

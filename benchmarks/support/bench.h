@@ -1,4 +1,4 @@
-// What the benchmark of an operation needs: settings, buffers that defeat the cache, timing, and the table of results.
+// What the benchmark of an operation needs: settings, registration and timing.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "benchmarks/support/device_card.h"
+#include "benchmarks/support/rotating.h"
 #include "kernels/backend.h"
 #include "kernels/status.h"
-#include "runtime/aligned_buffer.h"
 
 namespace mfs::bench {
 
@@ -24,40 +24,8 @@ struct Settings {
 };
 Settings& settings();
 
-// Photos of a web page, a screen and a camera.
-struct PhotoSize {
-  int width, height;
-};
-inline constexpr PhotoSize kPhotoSizes[] = {{640, 480}, {1920, 1080}, {4000, 3000}};
-
 // Registers at static initialisation; `body` measures once with measure() or measure_against().
 bool add(const std::string& name, std::function<void(benchmark::State&)> body);
-
-// As many copies of a buffer as together exceed the L3 several times: next() walks through them, so that a memory-bound
-// operation finds its data in memory, not in the cache. Filled with values from -1 to 1 (bytes: 0 to 255).
-class RotatingBuffer {
- public:
-  RotatingBuffer(std::int64_t elements, DType dtype);
-  std::byte* next();
-
- private:
-  std::size_t stride_;
-  int copies_, at_ = 0;
-  AlignedBuffer memory_;
-};
-
-// A tensor in such a buffer.
-class RotatingTensor {
- public:
-  RotatingTensor(Shape shape, DType dtype, int pitch = 0);
-  MutView next() { return {buffer_.next(), dtype_, shape_, pitch_}; }
-
- private:
-  Shape shape_;
-  DType dtype_;
-  int pitch_;
-  RotatingBuffer buffer_;
-};
 
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
