@@ -3,6 +3,8 @@
 #include "kernels/cpu/conv_winograd.h"
 
 #include <algorithm>
+#include <atomic>
+#include <utility>
 #include <vector>
 
 #include "kernels/cpu/onednn.h"
@@ -58,18 +60,18 @@ ConvParameters transformed(const Cpu& cpu, const Conv& c, int m, const ConvParam
 class WinogradConv final : public PreparedConv {
  public:
   WinogradConv(const Cpu& cpu, const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
-      : problem_(problem), m_(tile_outputs(problem)), tiles_(tiles_of(problem, m_)) {
+      : problem_(problem), m_(tile_outputs(problem)), threads_(cpu.threads), tiles_(tiles_of(problem, m_)) {
     const std::size_t points = static_cast<std::size_t>(m_ + 2) * (m_ + 2);
     const std::size_t per_tile = points * (problem.src.c * size_of(problem.dtype) + problem.dst.c * sizeof(float));
     const std::size_t limit = working_set(points * problem.src.c * problem.dst.c * size_of(problem.dtype));
-    const std::size_t chunks = (tiles_.size() * per_tile + limit - 1) / limit;
-    chunk_ = static_cast<int>((tiles_.size() + chunks - 1) / chunks);
-    matmul_ = prepare_matmul(cpu, {m_ == 2 ? 16 : 36, chunk_, problem.src.c, problem.dst.c, problem.dtype},
+    const std::size_t tiles = (tiles_.size() + threads_ - 1) / threads_, chunks = (tiles * per_tile + limit - 1) / limit;
+    chunk_ = static_cast<int>((tiles + chunks - 1) / chunks);
+    matmul_ = prepare_matmul(Cpu{1}, {m_ == 2 ? 16 : 36, chunk_, problem.src.c, problem.dst.c, problem.dtype},
                              transformed(cpu, problem, m_, parameters), name + "#winograd" + std::to_string(m_), cache);
     border_.assign(static_cast<std::size_t>(problem.src.c), 0.0f);
   }
 
-  std::size_t scratch_bytes() const override { return memory(nullptr).bytes; }
+  std::size_t scratch_bytes() const override { return memory(nullptr).bytes * threads_; }
   const char* algorithm() const override { return m_ == 2 ? "winograd 2x2" : "winograd 4x4"; }
 
   Status run(const Cpu& cpu, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const override {
@@ -78,6 +80,7 @@ class WinogradConv final : public PreparedConv {
   }
 
  private:
+  // Of one thread.
   struct Memory {
     std::byte* points;
     float* products;
@@ -95,22 +98,32 @@ class WinogradConv final : public PreparedConv {
     return m;
   }
 
+  // Every thread takes its share of the tiles through all three steps: the threads meet once per convolution, not per step.
   template <int m, typename T>
   Status run_as(const Cpu& cpu, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const {
-    const Memory mem = memory(scratch);
-    const auto count = static_cast<std::int64_t>(tiles_.size());
-    for (std::int64_t first = 0; first < count; first += chunk_) {
-      const std::int64_t used = std::min<std::int64_t>(chunk_, count - first);
-      parallel_ranges(cpu, used, [&](std::int64_t begin, std::int64_t end, int) {
-        for (std::int64_t t = begin; t < end; ++t)
-          read_tile<m, T>(src, tiles_[static_cast<std::size_t>(first + t)],
-                          reinterpret_cast<T*>(mem.points) + t * problem_.src.c);
-      });
-      if (Status s = matmul_->run(cpu, mem.points, mem.products, mem.matmul); !s) return s;
-      parallel_ranges(cpu, used, [&](std::int64_t begin, std::int64_t end, int) {
-        for (std::int64_t t = begin; t < end; ++t)
-          write_tile<m, T>(mem.products + t * problem_.dst.c, tiles_[static_cast<std::size_t>(first + t)], residual, dst);
-      });
+    const std::size_t per_thread = memory(nullptr).bytes;
+    std::atomic<bool> failed = false;
+    Status failure;  // of the thread that sets `failed`
+    parallel_ranges(Cpu{std::min(cpu.threads, threads_)}, static_cast<std::int64_t>(tiles_.size()),
+                    [&](std::int64_t begin, std::int64_t end, int thread) {
+                      const Memory mem = memory(scratch + per_thread * static_cast<std::size_t>(thread));
+                      Status s = run_tiles<m, T>(begin, end, src, residual, dst, mem);
+                      if (!s && !failed.exchange(true)) failure = std::move(s);
+                    });
+    return failure;
+  }
+
+  template <int m, typename T>
+  Status run_tiles(std::int64_t begin, std::int64_t end, const View& src, const View& residual, const MutView& dst,
+                   const Memory& mem) const {
+    for (std::int64_t first = begin; first < end; first += chunk_) {
+      const std::int64_t used = std::min<std::int64_t>(chunk_, end - first);
+      for (std::int64_t t = 0; t < used; ++t)
+        read_tile<m, T>(src, tiles_[static_cast<std::size_t>(first + t)],
+                        reinterpret_cast<T*>(mem.points) + t * problem_.src.c);
+      if (Status s = matmul_->run(Cpu{1}, mem.points, mem.products, mem.matmul); !s) return s;
+      for (std::int64_t t = 0; t < used; ++t)
+        write_tile<m, T>(mem.products + t * problem_.dst.c, tiles_[static_cast<std::size_t>(first + t)], residual, dst);
     }
     return {};
   }
@@ -164,8 +177,9 @@ class WinogradConv final : public PreparedConv {
   }
 
   Conv problem_;
-  int m_;          // a tile's outputs are m x m
-  int chunk_ = 0;  // tiles at a time
+  int m_;  // a tile's outputs are m x m
+  int threads_;
+  int chunk_ = 0;  // tiles at a time, per thread
   std::vector<Tile> tiles_;
   std::vector<float> border_;  // a pixel of zeros
   std::shared_ptr<const BatchedMatmul> matmul_;

@@ -54,6 +54,7 @@ TEST_CASE("pooled_size is PyTorch's") {
   CHECK(pooled_size(5, 2, 2, 0, false) == 2);
   CHECK(pooled_size(5, 2, 2, 0, true) == 3);
   CHECK(pooled_size(4, 3, 3, 1, true) == 2);
+  CHECK(pooled_size(4, 2, 3, 1, true) == 2);
   CHECK(pooled_size(1, 2, 2, 0, true) == 1);
   CHECK(pooled_size(1, 2, 2, 0, false) == 0);
 }
