@@ -219,7 +219,7 @@ mfs_status mfs_blur_background(const mfs_image* image, const mfs_map* probabilit
                                int64_t dst_stride, mfs_error* error) {
   return guarded(error, [&]() -> Status {
     BackgroundBlur op{view_of(image), view_of(probability), radius, output_of(image, PixelFormat::kRgb, dst, dst_stride), {}};
-    if (Status s = check(op); s.code() != Code::kOk && !op.scratch.empty()) return s;
+    if (Status s = check(op); !s) return s;
     const Cpu cpu = cpu_of(threads);
     const AlignedBuffer scratch(scratch_bytes(cpu, op));
     op.scratch = scratch.span();
