@@ -1,0 +1,77 @@
+// launch(): the only way to start a kernel, in both builds.
+#pragma once
+
+#include <tuple>
+#include <utility>
+
+#include "kernels/cuda/simt/launch_shape.h"
+#include "kernels/cuda/simt/platform.h"
+
+#if MFS_SIMT_HARDWARE
+#include <cuda_runtime.h>
+#else
+#include "kernels/cuda/simt/emulation/machine.h"
+#endif
+
+namespace mfs::core::simt {
+inline namespace MFS_SIMT_BACKEND {
+
+#if MFS_SIMT_HARDWARE
+
+using Stream = cudaStream_t;
+
+inline Status cuda_status(cudaError_t error, const LaunchShape& shape) {
+  if (error == cudaSuccess) return {};
+  return {Code::kInternal, std::string(shape.name) + ": " + cudaGetErrorString(error)};
+}
+
+template <class... Params, class... Args>
+Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
+  if (Status s = check(shape); !s) return s;
+  if (shape.shared_bytes > 48 * 1024) {
+    const auto bytes = static_cast<int>(shape.shared_bytes);
+    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+    if (Status s = cuda_status(error, shape); !s) return s;
+  }
+  cudaLaunchAttribute attributes[3] = {};
+  unsigned count = 0;
+  if (shape.cluster.count() > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim = {shape.cluster.x, shape.cluster.y, shape.cluster.z};
+    ++count;
+  }
+  if (shape.programmatic) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (shape.cooperative) {
+    attributes[count].id = cudaLaunchAttributeCooperative;
+    attributes[count++].val.cooperative = 1;
+  }
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(shape.grid.x, shape.grid.y, shape.grid.z);
+  config.blockDim = dim3(shape.block.x, shape.block.y, shape.block.z);
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.stream = stream;
+  config.attrs = attributes;
+  config.numAttrs = count;
+  return cuda_status(cudaLaunchKernelEx(&config, kernel, std::forward<Args>(args)...), shape);
+}
+
+#else
+
+using Stream = emulation::Machine*;
+
+// Queues the kernel with copies of its arguments; Machine::synchronize() runs the queue and returns what went wrong.
+template <class... Params, class... Args>
+Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
+  if (Status s = check(shape); !s) return s;
+  std::tuple<Params...> copies(std::forward<Args>(args)...);
+  stream->enqueue(shape, [kernel, copies] { std::apply(kernel, copies); });
+  return {};
+}
+
+#endif
+
+}  // namespace MFS_SIMT_BACKEND
+}  // namespace mfs::core::simt

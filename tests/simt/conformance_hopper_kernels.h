@@ -1,0 +1,124 @@
+// The same for the wrappers of sm_90: TMA, wgmma, clusters, programmatic launches.
+#pragma once
+
+#include "kernels/cuda/simt/cluster.h"
+#include "kernels/cuda/simt/fence.h"
+#include "kernels/cuda/simt/mbarrier.h"
+#include "kernels/cuda/simt/programmatic_launch.h"
+#include "kernels/cuda/simt/registers.h"
+#include "kernels/cuda/simt/tma.h"
+#include "kernels/cuda/simt/tma_store.h"
+#include "kernels/cuda/simt/wgmma.h"
+#include "tests/simt/conformance_kernels.h"
+
+namespace mfs::core::MFS_SIMT_BACKEND {
+
+struct Coordinates {
+  int c[5];
+};
+
+// Loads a box, copies it as it lies in shared memory to `raw`, and stores it to the same place of another tensor.
+template <int kRank>
+MFS_KERNEL void tma_conformance(const MFS_GRID_CONSTANT TensorMap in, const MFS_GRID_CONSTANT TensorMap out, Coordinates at,
+                                unsigned char* raw, uint32_t bytes) {
+  unsigned char* box = shared_memory();
+  uint64_t* barrier = reinterpret_cast<uint64_t*>(box + (bytes + 1023) / 1024 * 1024);
+  int c[kRank];
+  for (int i = 0; i < kRank; ++i) c[i] = at.c[i];
+  if (thread_index().x == 0) {
+    prefetch(in);
+    mbarrier_init(barrier, 1);
+    fence_mbarrier_init();
+  }
+  sync_block();
+  if (thread_index().x == 0) {
+    mbarrier_arrive_expect(barrier, bytes);
+    tma_load(box, in, barrier, c);
+  }
+  mbarrier_wait(barrier, 0);
+  for (uint32_t i = thread_index().x; i < bytes; i += block_size().x) raw[i] = box[i];
+  if (thread_index().x == 0) {
+    tma_store(out, box, c);
+    tma_store_commit();
+    tma_store_wait_read<0>();
+  }
+}
+
+// in: 64 + kColumns rows of 32 bytes; kept in shared memory `part` rows-of-32-bytes into rows of the swizzle's width.
+template <class T, int kColumns>
+MFS_KERNEL void wgmma_conformance(const U32x4* in, Accumulator<T>* out, Swizzle swizzle, unsigned part) {
+  constexpr unsigned kRows = 64 + kColumns;
+  const unsigned width = static_cast<unsigned>(swizzle), t = thread_index().x;
+  U32x4* chunks = reinterpret_cast<U32x4*>(shared_memory());
+  for (unsigned i = t; i < kRows * 2; i += 128) {
+    const unsigned row = i / 2, chunk = i % 2;
+    // Without swizzle: tiles of 8 rows by 16 bytes, the two along K next to each other.
+    unsigned place = row / 8 * 16 + chunk * 8 + row % 8;
+    const unsigned in_row = part * 2 + chunk;
+    if (width == 128) place = row * 8 + (in_row ^ row % 8);
+    if (width == 64) place = row * 4 + (in_row ^ row / 2 % 4);
+    if (width == 32) place = row * 2 + (in_row ^ row / 4 % 2);
+    chunks[place] = load(in + i);
+  }
+  fence_proxy_async();
+  sync_block();
+  const uint32_t group = width == 0 ? 256 : 8 * width, k_stride = width == 0 ? 128 : 16;
+  const uint64_t a = matrix_descriptor(chunks, swizzle, group, k_stride) + part * 2;
+  const uint64_t b = matrix_descriptor(shared_memory() + 8 * group, swizzle, group, k_stride) + part * 2;
+  Accumulator<T> d[kColumns / 2];
+  for (int i = 0; i < kColumns / 2; ++i) d[i] = Accumulator<T>(1000);  // replaced by the first product
+  wgmma_fence();
+  wgmma<T, kColumns>(d, a, b, false);
+  wgmma<T, kColumns>(d, a, b, true);
+  wgmma_commit();
+  wgmma_wait<0>();
+  for (unsigned i = 0; i < kColumns / 2; ++i) {
+    const unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
+    out[row * kColumns + column] = d[i];
+  }
+}
+
+// Each block gives its rank's numbers to the next one, by remote stores and by a multicast load.
+MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32_t* out) {
+  uint32_t* box = reinterpret_cast<uint32_t*>(shared_memory());  // 32 numbers by multicast, at 512 bytes 32 from the neighbour
+  uint32_t* given = box + 128;
+  uint64_t* barriers = reinterpret_cast<uint64_t*>(box + 256);
+  const unsigned t = thread_index().x, rank = cluster_rank(), next = (rank + 1) % cluster_blocks();
+  if (t == 0) {
+    mbarrier_init(barriers, 1);
+    mbarrier_init(barriers + 1, 32);
+    fence_mbarrier_init();
+  }
+  sync_cluster();
+  if (t == 0) {
+    mbarrier_arrive_expect(barriers, 128);
+    if (rank == 0) tma_load_multicast(box, in, barriers, {4, 1}, static_cast<uint16_t>((1u << cluster_blocks()) - 1));
+  }
+  *shared_of(given + t, next) = rank * 100 + t;
+  mbarrier_arrive_remote(barriers + 1, next);
+  mbarrier_wait(barriers, 0);
+  mbarrier_wait(barriers + 1, 0);
+  out[(block_index().x * 2) * 32 + t] = box[t];
+  out[(block_index().x * 2 + 1) * 32 + t] = given[t];
+  sync_cluster();
+}
+
+// Three of these in a row: each adds up what the one before left behind.
+MFS_KERNEL void dependent_conformance(const uint32_t* in, uint32_t* out) {
+  launch_dependents();
+  grid_dependency_wait();
+  const unsigned n = grid_size().x * block_size().x, i = block_index().x * block_size().x + thread_index().x;
+  out[i] = in[i] + in[n - 1 - i];
+}
+
+MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) registers_conformance(uint32_t* out) {
+  if (thread_index().x / 128 == 2) {
+    release_registers<40>();
+    out[thread_index().x] = 40;
+  } else {
+    claim_registers<232>();
+    out[thread_index().x] = 232;
+  }
+}
+
+}  // namespace mfs::core::MFS_SIMT_BACKEND
