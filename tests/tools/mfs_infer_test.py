@@ -430,7 +430,10 @@ class MfsInferTest(unittest.TestCase):
         self.make_folder()
         _, err = self.run_tool("photos", "--click", "1,1", "-o", "masks")
         self.assertNotIn(b"\r", err)
-        master, slave = pty.openpty()
+        try:
+            master, slave = pty.openpty()
+        except OSError as error:  # a bare chroot has none
+            self.skipTest(f"no pseudo-terminal: {error}")
         command = self.command("photos", "--click", "1,1", "-o", "masks2")
         with subprocess.Popen(command, cwd=self.folder, stderr=slave) as process:
             os.close(slave)
