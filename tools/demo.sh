@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 tools/install_packages.sh cmake ninja-build g++ libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev
 
 cmake --preset release -DMFS_TESTS=OFF
-cmake --build build --target mfs_infer
+cmake --build build --target mfs_infer mfs_eval
 
 demo=tools/demo
 out=build/demo

@@ -139,7 +139,8 @@ void check_outputs(const Options& o, Jobs& jobs) {
   if (!o.trace.empty() && check(o.trace, "--trace") && o.if_exists == IfExists::kSkip) jobs.trace.clear();
   if (!existing.empty() && o.if_exists == IfExists::kStop) {
     const std::string more = existing.size() > 1 ? " and " + std::to_string(existing.size() - 1) + " more" : "";
-    throw UsageError("'" + existing[0] + "'" + more + " exists; choose --overwrite or --skip-existing");
+    throw UsageError("'" + existing[0] + "'" + more + (more.empty() ? " exists" : " exist") +
+                     "; choose --overwrite or --skip-existing");
   }
 }
 

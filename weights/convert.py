@@ -17,10 +17,13 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.exit(f"convert.py needs numpy and PyTorch, which {sys.executable} lacks (Debian: python3-numpy, python3-torch)")
 
-from architecture import DEFAULT_BINS, ArchitectureError, recognise
-from safetensors_file import (
+from architecture import DEFAULT_BINS, ArchitectureError, recognise  # noqa: E402
+from safetensors_file import (  # noqa: E402
     SCALE_SUFFIX,
     SafetensorsError,
     load_safetensors,

@@ -8,14 +8,17 @@
  *   mfs_session* session = NULL;
  *   if (mfs_model_load("mfs-small.safetensors", NULL, &model, &error) != MFS_OK ||
  *       mfs_session_create(model, NULL, &session, &error) != MFS_OK) { puts(error.message); return 1; }
+ *   mfs_image image = {rgb, width, height, 0, MFS_RGB};
  *   mfs_point tap = {214, 180};
- *   mfs_outputs out = {sizeof out};
- *   out.mask = pixels;                       // width * height bytes, 255 = object
+ *   mfs_outputs out = {0};
+ *   out.struct_size = sizeof out;
+ *   out.mask = mask;                         // width * height bytes, 255 = object
  *   if (mfs_session_run(session, &image, &tap, 1, &out, &error) != MFS_OK) puts(error.message);
  *   mfs_session_destroy(session);
  *   mfs_model_destroy(model);
  *
- * Every struct that may grow starts with struct_size: set it to sizeof; fields left zero mean the default.
+ * Option and output structs start with struct_size: set it to sizeof; fields left zero mean the default. The other structs are
+ * fixed for an ABI version.
  * No function prints, aborts or throws. `error` may be NULL. Objects of a failed call are not created.
  */
 #ifndef MFS_MFS_H
@@ -83,11 +86,12 @@ typedef struct mfs_model_options {
 
 typedef struct mfs_session_options {
   size_t struct_size;
-  int32_t network_width, network_height; /* multiples of 8, 64 or more; 0 = the size the weights were trained at */
+  int32_t network_width, network_height; /* multiples of 8, 64 or more; each: 0 = as trained */
   int32_t native_size;                   /* non-zero: each side of the photo, rounded to a multiple of 8 (at least 64) */
 } mfs_session_options;
 
-/* What a run shall produce; a NULL pointer means "not this". Strides in bytes, 0 = no gaps between rows. */
+/* What a run shall produce; a NULL pointer means "not this" (both NULL: the network runs, nothing is written). Strides in
+ * bytes, 0 = no gaps between rows. */
 typedef struct mfs_outputs {
   size_t struct_size;
   uint8_t* mask; /* 255 where probability > threshold, else 0 */
@@ -137,7 +141,7 @@ MFS_API mfs_status mfs_model_get_info(const mfs_model* model, mfs_model_info* in
  * run at a size does. */
 MFS_API mfs_status mfs_session_create(mfs_model* model, const mfs_session_options* options, mfs_session** session,
                                       mfs_error* error);
-MFS_API void mfs_session_destroy(mfs_session* session);
+MFS_API void mfs_session_destroy(mfs_session* session); /* NULL is fine */
 
 /* Blocking. Taps lie inside the photo: -0.5 <= x <= width - 0.5, y likewise; tap_count is at least 1 unless the network uses
  * no taps. */
