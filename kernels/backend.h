@@ -8,4 +8,12 @@ struct Cpu {
   int threads = 1;
 };
 
+// A CUDA device, from the stream on which everything is queued: nothing waits, nothing allocates, all of it may be captured in
+// a CUDA graph. Pointers in operations are device pointers.
+struct Cuda {
+  void* stream = nullptr;     // cudaStream_t; in emulation, the machine that stands in for the GPU (kernels/cuda/simt)
+  int multiprocessors = 132;  // SMs, for the choice of tiles and splits
+  int capability = 80;        // 10 x major + minor
+};
+
 }  // namespace mfs::core

@@ -19,5 +19,6 @@ struct ChannelScale {
 Status check(const ChannelScale&);
 Cost cost(const ChannelScale&);
 Status run(const Cpu&, const ChannelScale&);
+Status run(const Cuda&, const ChannelScale&);
 
 }  // namespace mfs::core

@@ -11,9 +11,14 @@ namespace mfs::core {
 
 inline Status refuse(const char* operation, const std::string& why) { return invalid(std::string(operation) + ": " + why); }
 
-inline bool is_f32_or_bf16(DType t) { return t == DType::kF32 || t == DType::kBF16; }
+inline bool is_floating(DType t) { return t == DType::kF32 || t == DType::kF16 || t == DType::kBF16; }
 
-// A tensor the kernels can walk over: has data, no empty side, pixels that do not overlap, f32 or bf16.
+// What f16 means on the CPU, bf16 being as fast there and safer.
+inline Status refuse_f16_on_cpu(const char* operation) {
+  return refuse(operation, "the CPU engine has no f16; use f32 or bf16");
+}
+
+// A tensor the kernels can walk over: has data, no empty side, pixels that do not overlap, f32, f16 or bf16.
 inline Status check_tensor(const char* operation, const char* name, const View& v) {
   const Shape& s = v.shape;
   if (v.data == nullptr) return refuse(operation, std::string(name) + " has no data");
@@ -22,7 +27,7 @@ inline Status check_tensor(const char* operation, const char* name, const View& 
     return refuse(operation,
                   std::string(name) + " has " + std::to_string(s.c) + " channels but a pitch of " + std::to_string(v.pitch));
   }
-  if (!is_f32_or_bf16(v.dtype)) return refuse(operation, std::string(name) + " is " + name_of(v.dtype) + ", not f32 or bf16");
+  if (!is_floating(v.dtype)) return refuse(operation, std::string(name) + " is " + name_of(v.dtype) + ", not f32, f16 or bf16");
   return {};
 }
 

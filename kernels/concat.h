@@ -19,5 +19,6 @@ struct Concat {
 Status check(const Concat&);
 Cost cost(const Concat&);
 Status run(const Cpu&, const Concat&);
+Status run(const Cuda&, const Concat&);
 
 }  // namespace mfs::core

@@ -20,8 +20,8 @@ Status check(const Conv& op) {
   if (out.c < 1) return refuse(kOp, "dst has no channels: " + to_string(out));
   if (op.kernel < 1 || op.stride < 1 || op.dilation < 1) return refuse(kOp, "kernel, stride and dilation must be at least 1");
   if (op.pad < 0) return refuse(kOp, "padding must not be negative");
-  if (!is_f32_or_bf16(op.dtype))
-    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32 or bf16");
+  if (!is_floating(op.dtype))
+    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32, f16 or bf16");
   const int reach = op.dilation * (op.kernel - 1) + 1;
   if (in.h + 2 * op.pad < reach || in.w + 2 * op.pad < reach) {
     return refuse(kOp, "the kernel reaches over " + std::to_string(reach) + " pixels, more than src " + to_string(in) +

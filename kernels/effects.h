@@ -38,6 +38,7 @@ struct Overlay {
 };
 
 std::size_t scratch_bytes(const Cpu&, const BackgroundBlur&);
+std::size_t scratch_bytes(const Cuda&, const BackgroundBlur&);
 
 Status check(const CutOut&);
 Status check(const BackgroundBlur&);
@@ -46,7 +47,10 @@ Cost cost(const CutOut&);
 Cost cost(const BackgroundBlur&);
 Cost cost(const Overlay&);
 Status run(const Cpu&, const CutOut&);
+Status run(const Cuda&, const CutOut&);
 Status run(const Cpu&, const BackgroundBlur&);
+Status run(const Cuda&, const BackgroundBlur&);
 Status run(const Cpu&, const Overlay&);
+Status run(const Cuda&, const Overlay&);
 
 }  // namespace mfs::core

@@ -22,5 +22,6 @@ struct FullyConnected {
 Status check(const FullyConnected&);
 Cost cost(const FullyConnected&);
 Status run(const Cpu&, const FullyConnected&);
+Status run(const Cuda&, const FullyConnected&);
 
 }  // namespace mfs::core

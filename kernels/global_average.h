@@ -17,8 +17,10 @@ struct GlobalAverage {
 };
 
 std::size_t scratch_bytes(const Cpu&, const GlobalAverage&);
+std::size_t scratch_bytes(const Cuda&, const GlobalAverage&);
 Status check(const GlobalAverage&);
 Cost cost(const GlobalAverage&);
 Status run(const Cpu&, const GlobalAverage&);
+Status run(const Cuda&, const GlobalAverage&);
 
 }  // namespace mfs::core

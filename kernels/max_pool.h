@@ -20,5 +20,6 @@ int pooled_size(int size, int kernel, int stride, int pad, bool ceil_mode);
 Status check(const MaxPool&);
 Cost cost(const MaxPool&);
 Status run(const Cpu&, const MaxPool&);
+Status run(const Cuda&, const MaxPool&);
 
 }  // namespace mfs::core

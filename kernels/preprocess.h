@@ -33,8 +33,10 @@ struct Preprocess {
 };
 
 std::size_t scratch_bytes(const Cpu&, const Preprocess&);  // looks at image and dst sizes only
+std::size_t scratch_bytes(const Cuda&, const Preprocess&);
 Status check(const Preprocess&);
 Cost cost(const Preprocess&);
 Status run(const Cpu&, const Preprocess&);
+Status run(const Cuda&, const Preprocess&);
 
 }  // namespace mfs::core

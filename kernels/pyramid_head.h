@@ -24,8 +24,10 @@ struct PyramidHead {
 };
 
 std::size_t scratch_bytes(const Cpu&, const PyramidHead&);
+std::size_t scratch_bytes(const Cuda&, const PyramidHead&);
 Status check(const PyramidHead&);
 Cost cost(const PyramidHead&);
 Status run(const Cpu&, const PyramidHead&);
+Status run(const Cuda&, const PyramidHead&);
 
 }  // namespace mfs::core

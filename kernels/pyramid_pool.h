@@ -22,8 +22,10 @@ struct PyramidPool {
 inline constexpr int kMaxPyramidLevels = 8;
 
 std::size_t scratch_bytes(const Cpu&, const PyramidPool&);
+std::size_t scratch_bytes(const Cuda&, const PyramidPool&);
 Status check(const PyramidPool&);
 Cost cost(const PyramidPool&);
 Status run(const Cpu&, const PyramidPool&);
+Status run(const Cuda&, const PyramidPool&);
 
 }  // namespace mfs::core

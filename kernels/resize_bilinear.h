@@ -25,5 +25,6 @@ Lerp lerp_at(int i, int src_size, int dst_size, bool align_corners);
 Status check(const ResizeBilinear&);
 Cost cost(const ResizeBilinear&);
 Status run(const Cpu&, const ResizeBilinear&);
+Status run(const Cuda&, const ResizeBilinear&);
 
 }  // namespace mfs::core

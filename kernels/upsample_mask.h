@@ -28,8 +28,10 @@ struct UpsampleMask {
 };
 
 std::size_t scratch_bytes(const Cpu&, const UpsampleMask&);
+std::size_t scratch_bytes(const Cuda&, const UpsampleMask&);
 Status check(const UpsampleMask&);
 Cost cost(const UpsampleMask&);
 Status run(const Cpu&, const UpsampleMask&);
+Status run(const Cuda&, const UpsampleMask&);
 
 }  // namespace mfs::core

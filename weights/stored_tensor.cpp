@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/cpu/multiversion.h"
+#include "kernels/float16.h"
 #include "weights/weights_file.h"
 
 namespace mfs::core {
@@ -14,18 +15,8 @@ std::uint16_t load16(const std::byte* data, std::int64_t i) {
   return bits;
 }
 
-// Branch-free, exact for subnormals too, and independent of the thread's flush-to-zero mode: the subtraction has normal
-// operands and a normal (or zero) result.
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t magnitude = half & 0x7fffu, sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t normal = (magnitude << 13) + (112u << 23);
-  const float subnormal = std::bit_cast<float>((113u << 23) + (magnitude << 13)) - std::bit_cast<float>(113u << 23);
-  const std::uint32_t finite = magnitude < 0x0400u ? std::bit_cast<std::uint32_t>(subnormal) : normal;
-  return std::bit_cast<float>(sign | (magnitude >= 0x7c00u ? finite + (112u << 23) : finite));
-}
-
 MFS_MULTIVERSION void read_f16(const std::byte* src, std::int64_t count, float* dst) {
-  for (std::int64_t i = 0; i < count; ++i) dst[i] = half_to_float(load16(src, i));
+  for (std::int64_t i = 0; i < count; ++i) dst[i] = static_cast<float>(std::bit_cast<Float16>(load16(src, i)));
 }
 
 MFS_MULTIVERSION void read_bf16(const std::byte* src, std::int64_t count, float* dst) {

@@ -49,8 +49,7 @@ void scale(const Cpu& cpu, const ChannelScale& op) {
 
 Status run(const Cpu& cpu, const ChannelScale& op) {
   if (Status s = check(op); !s) return s;
-  with_element_type(op.src.dtype, [&](auto zero) { scale<decltype(zero)>(cpu, op); });
-  return {};
+  return with_element_type("channel_scale", op.src.dtype, [&](auto zero) { scale<decltype(zero)>(cpu, op); });
 }
 
 }  // namespace mfs::core

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "kernels/bfloat16.h"
+#include "kernels/check.h"
 #include "kernels/tensor_view.h"
 
 #define MFS_INLINE [[gnu::always_inline]] inline  // helpers of MFS_MULTIVERSION loops must land inside every version
@@ -27,14 +28,16 @@ T* row_of(const MutView& v, std::int64_t r) {
   return static_cast<T*>(v.data) + r * v.shape.w * v.pitch;
 }
 
-// body(T{}) with T = float or BFloat16; check() has refused everything else.
+// body(T{}) with T = float or BFloat16; check() has refused everything else but f16.
 template <typename Body>
-void with_element_type(DType dtype, const Body& body) {
+Status with_element_type(const char* operation, DType dtype, const Body& body) {
+  if (dtype == DType::kF16) return refuse_f16_on_cpu(operation);
   if (dtype == DType::kF32) {
     body(float{});
   } else {
     body(BFloat16{});
   }
+  return {};
 }
 
 // acc[c] += the sum of `count` neighbouring pixels; four at a time, for less traffic on acc and fewer roundings in a chain.

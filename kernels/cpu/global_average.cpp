@@ -43,8 +43,8 @@ std::size_t scratch_bytes(const Cpu& cpu, const GlobalAverage& op) {
 
 Status run(const Cpu& cpu, const GlobalAverage& op) {
   if (Status s = check(op); !s) return s;
-  with_element_type(op.src.dtype, [&](auto zero) { average<decltype(zero)>(cpu, op, std::max(cpu.threads, 1)); });
-  return {};
+  return with_element_type("global_average", op.src.dtype,
+                           [&](auto zero) { average<decltype(zero)>(cpu, op, std::max(cpu.threads, 1)); });
 }
 
 }  // namespace mfs::core

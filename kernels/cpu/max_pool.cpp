@@ -65,8 +65,7 @@ void pool(const Cpu& cpu, const MaxPool& op) {
 
 Status run(const Cpu& cpu, const MaxPool& op) {
   if (Status s = check(op); !s) return s;
-  with_element_type(op.src.dtype, [&](auto zero) { pool<decltype(zero)>(cpu, op); });
-  return {};
+  return with_element_type("max_pool", op.src.dtype, [&](auto zero) { pool<decltype(zero)>(cpu, op); });
 }
 
 }  // namespace mfs::core

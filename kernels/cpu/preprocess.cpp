@@ -216,8 +216,7 @@ Status run(const Cpu& cpu, const Preprocess& op) {
   const Layout layout = lay_out(op, op.scratch.data());
   fill_filter(layout.x, op.image.width, op.dst.shape.w);
   fill_filter(layout.y, op.image.height, op.dst.shape.h);
-  with_element_type(op.dst.dtype, [&](auto zero) { preprocess<decltype(zero)>(cpu, op, layout); });
-  return {};
+  return with_element_type("preprocess", op.dst.dtype, [&](auto zero) { preprocess<decltype(zero)>(cpu, op, layout); });
 }
 
 }  // namespace mfs::core

@@ -101,7 +101,7 @@ Status run(const Cpu& cpu, const PyramidHead& op) {
   if (Status s = check(op); !s) return s;
   const std::size_t needed = scratch_bytes(cpu, op), per_thread = needed / static_cast<std::size_t>(std::max(cpu.threads, 1));
   if (Status s = check_scratch("pyramid_head", op.scratch, needed); !s) return s;
-  with_element_type(op.features.dtype, [&](auto zero) {
+  return with_element_type("pyramid_head", op.features.dtype, [&](auto zero) {
     const std::int64_t rows = std::int64_t{op.features.shape.n} * op.features.shape.h;
     parallel_ranges(cpu, rows, [&](std::int64_t begin, std::int64_t end, int thread) {
       ScratchCutter scratch(op.scratch.data() + static_cast<std::size_t>(thread) * per_thread);
@@ -109,7 +109,6 @@ Status run(const Cpu& cpu, const PyramidHead& op) {
       for (std::int64_t r = begin; r < end; ++r) compute_row<decltype(zero)>(op, r, buffers);
     });
   });
-  return {};
 }
 
 }  // namespace mfs::core

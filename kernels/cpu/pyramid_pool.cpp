@@ -119,7 +119,7 @@ Status run(const Cpu& cpu, const PyramidPool& op) {
   const Layout layout = lay_out(op, op.scratch.data());
   constexpr int kBlock = 64;  // channels: whole cache lines of either element type
   const int channels = op.src.shape.c;
-  with_element_type(op.src.dtype, [&](auto zero) {
+  return with_element_type("pyramid_pool", op.src.dtype, [&](auto zero) {
     parallel_ranges(cpu, (channels + kBlock - 1) / kBlock, [&](std::int64_t begin, std::int64_t end, int) {
       const int first = static_cast<int>(begin) * kBlock, last = std::min(static_cast<int>(end) * kBlock, channels);
       for (int image = 0; image < op.src.shape.n; ++image) {
@@ -127,7 +127,6 @@ Status run(const Cpu& cpu, const PyramidPool& op) {
       }
     });
   });
-  return {};
 }
 
 }  // namespace mfs::core

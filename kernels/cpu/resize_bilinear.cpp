@@ -46,8 +46,7 @@ void resize(const Cpu& cpu, const ResizeBilinear& op) {
 
 Status run(const Cpu& cpu, const ResizeBilinear& op) {
   if (Status s = check(op); !s) return s;
-  with_element_type(op.src.dtype, [&](auto zero) { resize<decltype(zero)>(cpu, op); });
-  return {};
+  return with_element_type("resize_bilinear", op.src.dtype, [&](auto zero) { resize<decltype(zero)>(cpu, op); });
 }
 
 }  // namespace mfs::core

@@ -11,9 +11,9 @@ namespace {
 
 enum class Place { kOwn, kSrc, kResidual };
 
-void check_case(const cases::MapCase& k, DType dtype, const Cpu& cpu, bool residual, bool relu, Place place) {
+void check_case(const cases::MapCase& k, DType dtype, const Backend& backend, bool residual, bool relu, Place place) {
   CAPTURE(dtype);
-  CAPTURE(cpu.threads);
+  CAPTURE(backend);
   CAPTURE(residual);
   CAPTURE(relu);
   CAPTURE(static_cast<int>(place));
@@ -24,7 +24,8 @@ void check_case(const cases::MapCase& k, DType dtype, const Cpu& cpu, bool resid
          shortcut = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
   Tensor own(k.src, dtype, k.src.c + 3 * k.gap);
   Tensor& dst = place == Place::kSrc ? src : place == Place::kResidual ? shortcut : own;
-  MFS_REQUIRE_OK(run(cpu, ChannelScale{src.view(), gate.view(), residual ? View(shortcut.view()) : View(), relu, dst.view()}));
+  MFS_REQUIRE_OK(
+      run(backend, ChannelScale{src.view(), gate.view(), residual ? View(shortcut.view()) : View(), relu, dst.view()}));
   MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
                     const double scaled = in.at(n, y, x, c) * gate.at(n, 0, 0, c), shift = residual ? add.at(n, y, x, c) : 0;
                     const double value = relu ? std::max(scaled + shift, 0.0) : scaled + shift;
@@ -36,14 +37,14 @@ void check_case(const cases::MapCase& k, DType dtype, const Cpu& cpu, bool resid
 TEST_CASE("channel_scale matches the double-precision reference, in place too") {
   for (const auto& k : cases::kMaps) SUBCASE(k.name) {
       const bool small = k.src.elements() < 10000;
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
-        for (const Cpu& cpu : kBackends) {
-          check_case(k, dtype, cpu, true, true, Place::kResidual);
+      for (const DType dtype : kDTypes) {
+        for (const Backend& backend : backends()) {
+          check_case(k, dtype, backend, true, true, Place::kResidual);
           if (!small) continue;
-          check_case(k, dtype, cpu, true, true, Place::kSrc);
-          check_case(k, dtype, cpu, true, false, Place::kOwn);
-          check_case(k, dtype, cpu, false, true, Place::kOwn);
-          check_case(k, dtype, cpu, false, false, Place::kSrc);
+          check_case(k, dtype, backend, true, true, Place::kSrc);
+          check_case(k, dtype, backend, true, false, Place::kOwn);
+          check_case(k, dtype, backend, false, true, Place::kOwn);
+          check_case(k, dtype, backend, false, false, Place::kSrc);
         }
       }
     }

@@ -9,7 +9,7 @@ namespace {
 
 TEST_CASE("concat places its sources next to each other") {
   for (const auto& k : cases::kConcat) SUBCASE(k.name) {
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const DType dtype : kDTypes) {
         std::vector<Tensor> srcs;
         std::vector<View> views;
         std::vector<std::pair<int, int>> origin;  // source and channel of every channel of dst
@@ -20,11 +20,11 @@ TEST_CASE("concat places its sources next to each other") {
           for (int c = 0; c < channels; ++c) origin.emplace_back(index, c);
         }
         for (const Tensor& src : srcs) views.push_back(src.view());
-        for (const Cpu& cpu : kBackends) {
+        for (const Backend& backend : backends()) {
           CAPTURE(dtype);
-          CAPTURE(cpu.threads);
+          CAPTURE(backend);
           Tensor dst(k.dst, dtype, k.dst.c + k.gap);
-          MFS_REQUIRE_OK(run(cpu, Concat{views, dst.view()}));
+          MFS_REQUIRE_OK(run(backend, Concat{views, dst.view()}));
           MFS_CHECK_CLOSE(
               dst, ([&](int n, int y, int x, int c) { return Expected{srcs[origin[c].first].at(n, y, x, origin[c].second)}; }));
         }

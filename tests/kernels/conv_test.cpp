@@ -110,10 +110,10 @@ void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
   const Conv p = cases::problem(k, dtype);
   const Data d = make(p, integers);
   const std::vector<Sum> sums = reference(p, d);
-  for (const Cpu& cpu : kBackends) {
+  for (const Backend& backend : backends()) {
     CAPTURE(dtype);
     CAPTURE(integers);
-    CAPTURE(cpu.threads);
+    CAPTURE(backend);
     const auto conv = prepare(cpu, p, d.floats(d.weights), d.floats(d.bias));
     const std::string algorithm = conv->algorithm();
     CAPTURE(algorithm);

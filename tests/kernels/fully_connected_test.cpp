@@ -29,12 +29,12 @@ TEST_CASE("fully_connected matches the double-precision reference") {
       Tensor weights = random_values({1, 1, k.m, k.k}, DType::kF32, 0, 5),
              bias = random_values({1, 1, 1, k.m}, DType::kF32, 0, 6);
       for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kSigmoid}) {
-        for (const Cpu& cpu : kBackends) {
+        for (const Backend& backend : backends()) {
           CAPTURE(static_cast<int>(activation));
-          CAPTURE(cpu.threads);
+          CAPTURE(backend);
           Tensor dst({k.n, 1, 1, k.m}, DType::kF32);
-          MFS_REQUIRE_OK(
-              run(cpu, FullyConnected{src.view(), weights.floats(), k.bias ? bias.floats() : nullptr, activation, dst.view()}));
+          MFS_REQUIRE_OK(run(
+              backend, FullyConnected{src.view(), weights.floats(), k.bias ? bias.floats() : nullptr, activation, dst.view()}));
           MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int m) {
                             double sum = k.bias ? bias.at(0, 0, 0, m) : 0, magnitude = std::abs(sum);
                             for (int i = 0; i < k.k; ++i) {
@@ -54,7 +54,7 @@ TEST_CASE("fully_connected matches the double-precision reference") {
 TEST_CASE("fully_connected is exact on integers") {
   const Tensor src = small_integers({1, 1, 1, 53}, DType::kF32, 0, 7);
   Tensor weights = small_integers({1, 1, 9, 53}, DType::kF32, 0, 8), dst({1, 1, 1, 9}, DType::kF32);
-  MFS_REQUIRE_OK(run(Cpu{}, FullyConnected{src.view(), weights.floats(), nullptr, Activation::kNone, dst.view()}));
+  MFS_REQUIRE_OK(run(backends().front(), FullyConnected{src.view(), weights.floats(), nullptr, Activation::kNone, dst.view()}));
   MFS_CHECK_CLOSE(dst, ([&](int, int, int, int m) {
                     double sum = 0;
                     for (int i = 0; i < 53; ++i) sum += src.at(0, 0, 0, i) * weights.at(0, 0, m, i);

@@ -9,7 +9,7 @@ namespace {
 
 TEST_CASE("global_average is the mean of every channel") {
   for (const auto& k : cases::kMaps) SUBCASE(k.name) {
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const DType dtype : kDTypes) {
         const Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 3);
         const double area = static_cast<double>(k.src.h) * k.src.w;
         const auto reference = [&](int n, int c) {
@@ -27,14 +27,14 @@ TEST_CASE("global_average is the mean of every channel") {
         for (int n = 0; n < k.src.n; ++n) {
           for (int c = 0; c < k.src.c; ++c) expected.push_back(reference(n, c));
         }
-        for (const Cpu& cpu : kBackends) {
+        for (const Backend& backend : backends()) {
           CAPTURE(dtype);
-          CAPTURE(cpu.threads);
+          CAPTURE(backend);
           Tensor dst({k.src.n, 1, 1, k.src.c}, DType::kF32);
           GlobalAverage op{src.view(), dst.view()};
-          GuardedBytes scratch(scratch_bytes(cpu, op));
+          GuardedBytes scratch(scratch_bytes(backend, op));
           op.scratch = reinterpret_cast<float*>(scratch.data());
-          MFS_REQUIRE_OK(run(cpu, op));
+          MFS_REQUIRE_OK(run(backend, op));
           MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int c) { return expected[n * k.src.c + c]; }));
           CHECK(scratch.canaries_intact());
         }

@@ -116,12 +116,12 @@ Expected reference_guidance(const Preprocess& op, int y, int x) {
 }
 
 // A checked run into a guarded tensor.
-Tensor preprocess(const Cpu& cpu, Preprocess op, const Shape& shape, DType dtype) {
+Tensor preprocess(const Backend& backend, Preprocess op, const Shape& shape, DType dtype) {
   Tensor dst(shape, dtype);
   op.dst = dst.view();
-  GuardedBytes scratch(scratch_bytes(cpu, op));
+  GuardedBytes scratch(scratch_bytes(backend, op));
   op.scratch = scratch.span();
-  MFS_REQUIRE_OK(run(cpu, op));
+  MFS_REQUIRE_OK(run(backend, op));
   CHECK(scratch.canaries_intact());
   CHECK(dst.canaries_intact());
   return dst;
@@ -134,12 +134,12 @@ TEST_CASE("preprocess resizes and normalises as PyTorch does") {
       const Photo photo(k);
       const Point tap{static_cast<float>(k.width) * 0.3f, static_cast<float>(k.height) * 0.6f};
       const int step = k.h * k.w > 10000 ? 23 : 1;  // the reference is slow
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
-        for (const Cpu& cpu : kBackends) {
+      for (const DType dtype : kDTypes) {
+        for (const Backend& backend : backends()) {
           CAPTURE(dtype);
-          CAPTURE(cpu.threads);
+          CAPTURE(backend);
           Preprocess op{photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}};
-          Tensor dst = preprocess(cpu, op, {1, k.h, k.w, 4}, dtype);
+          Tensor dst = preprocess(backend, op, {1, k.h, k.w, 4}, dtype);
           op.dst = dst.view();
           Diff d;
           for (int y = 0; y < k.h; y += step) {
@@ -167,13 +167,13 @@ TEST_CASE("preprocess draws every kind of guidance map") {
                                     {Kind::kDisk, 7.5f, 2}};
   for (const Guidance& guidance : kinds) {
     for (const auto& taps : {one, several, far}) {
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const DType dtype : kDTypes) {
         CAPTURE(static_cast<int>(guidance.kind));
         CAPTURE(guidance.parameter);
         CAPTURE(taps.size());
         CAPTURE(dtype);
         Preprocess op{photo.view, taps, kMean, kStd, guidance, {}, {}};
-        Tensor dst = preprocess(Cpu{2}, op, {1, k.h, k.w, 4}, dtype);
+        Tensor dst = preprocess(backends().front(), op, {1, k.h, k.w, 4}, dtype);
         op.dst = dst.view();
         MFS_CHECK_CLOSE(dst, ([&](int, int y, int x, int c) {
                           return c == 3 ? reference_guidance(op, y, x) : Expected{dst.at(0, y, x, c)};
@@ -187,11 +187,13 @@ TEST_CASE("a tap on a network pixel gives the peak; the edge of a disk belongs t
   const Case k{"", 32, 32, PixelFormat::kRgb, 32, 32, 0};
   const Photo photo(k);
   const Point tap{12, 9};
-  const Tensor gaussian = preprocess(Cpu{}, {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kGaussian, 10, 255}, {}, {}},
-                                     {1, 32, 32, 4}, DType::kF32);
+  const Tensor gaussian =
+      preprocess(backends().front(), {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kGaussian, 10, 255}, {}, {}},
+                 {1, 32, 32, 4}, DType::kF32);
   CHECK(gaussian.at(0, 9, 12, 3) == 255);
-  const Tensor disk = preprocess(Cpu{}, {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kDisk, 5, 1}, {}, {}},
-                                 {1, 32, 32, 4}, DType::kF32);
+  const Tensor disk =
+      preprocess(backends().front(), {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kDisk, 5, 1}, {}, {}},
+                 {1, 32, 32, 4}, DType::kF32);
   CHECK(disk.at(0, 9 + 3, 12 + 4, 3) == 1);
   CHECK(disk.at(0, 9, 12 + 5, 3) == 1);
   CHECK(disk.at(0, 9 + 1, 12 + 5, 3) == 0);
@@ -203,8 +205,10 @@ TEST_CASE("preprocess without guidance gives three channels, the same as with it
   const Point tap{5, 5};
   Guidance none;
   none.kind = Guidance::Kind::kNone;
-  const Tensor with = preprocess(Cpu{2}, {photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}}, {1, 16, 24, 4}, DType::kF32);
-  const Tensor without = preprocess(Cpu{2}, {photo.view, {}, kMean, kStd, none, {}, {}}, {1, 16, 24, 3}, DType::kF32);
+  const Tensor with =
+      preprocess(backends().front(), {photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}}, {1, 16, 24, 4}, DType::kF32);
+  const Tensor without =
+      preprocess(backends().front(), {photo.view, {}, kMean, kStd, none, {}, {}}, {1, 16, 24, 3}, DType::kF32);
   MFS_CHECK_CLOSE(without, ([&](int, int y, int x, int c) { return Expected{with.at(0, y, x, c)}; }));
 }
 
@@ -214,7 +218,7 @@ TEST_CASE("preprocess refuses what does not fit") {
   Tensor dst({1, 8, 8, 4}, DType::kF32), three({1, 8, 8, 3}, DType::kF32), sliced({1, 8, 8, 4}, DType::kF32, 6);
   const Preprocess good{photo.view, {&tap, 1}, kMean, kStd, {}, dst.view(), {}};
   CHECK(check(good));
-  CHECK(run(Cpu{}, good).message().find("bytes of scratch") != std::string::npos);
+  CHECK(run(backends().front(), good).message().find("bytes of scratch") != std::string::npos);
   const auto with = [&](const auto& change) {
     Preprocess op = good;
     change(op);

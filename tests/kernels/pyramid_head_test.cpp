@@ -60,22 +60,22 @@ TEST_CASE("pyramid_head matches the double-precision reference") {
       Shape shape = k.src;
       if (shape.elements() > 1000000) shape.c = 512;  // the PSP bottleneck's width
       const bool small = shape.elements() < 10000;
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const DType dtype : kDTypes) {
         const Problem p = make(shape, k.bins, dtype, k.gap);
         const std::vector<View> priors = p.views();
         const Tensor& weights = p.weights;
         for (const bool align_corners : {true, false}) {
-          for (const Cpu& cpu : kBackends) {
-            if (!small && cpu.threads == 1) continue;
+          for (const Backend& backend : backends()) {
+            if (!small && &backend != &backends().front()) continue;
             CAPTURE(dtype);
             CAPTURE(align_corners);
-            CAPTURE(cpu.threads);
+            CAPTURE(backend);
             Tensor logit({shape.n, shape.h, shape.w, 1}, DType::kF32);
             PyramidHead op{p.features.view(), priors, static_cast<const float*>(weights.view().data), p.bias, align_corners,
                            logit.view(),      {}};
-            GuardedBytes scratch(scratch_bytes(cpu, op));
+            GuardedBytes scratch(scratch_bytes(backend, op));
             op.scratch = scratch.span();
-            MFS_REQUIRE_OK(run(cpu, op));
+            MFS_REQUIRE_OK(run(backend, op));
             MFS_CHECK_CLOSE(logit, ([&](int n, int y, int x, int) { return reference(p, align_corners, n, y, x); }));
             CHECK(scratch.canaries_intact());
           }
@@ -88,9 +88,9 @@ TEST_CASE("pyramid_head works without priors") {
   const Problem p = make({1, 3, 4, 21}, {}, DType::kF32, 0);
   Tensor logit({1, 3, 4, 1}, DType::kF32);
   PyramidHead op{p.features.view(), {}, static_cast<const float*>(p.weights.view().data), p.bias, true, logit.view(), {}};
-  GuardedBytes scratch(scratch_bytes(Cpu{}, op));
+  GuardedBytes scratch(scratch_bytes(backends().front(), op));
   op.scratch = scratch.span();
-  MFS_REQUIRE_OK(run(Cpu{}, op));
+  MFS_REQUIRE_OK(run(backends().front(), op));
   MFS_CHECK_CLOSE(logit, ([&](int n, int y, int x, int) { return reference(p, true, n, y, x); }));
 }
 
@@ -107,7 +107,8 @@ TEST_CASE("pyramid_head refuses what does not fit") {
   MFS_CHECK_REFUSED((PyramidHead{f, not_square, weights, 0, true, logit.view(), {}}), "a prior is 1x2x3x5");
   MFS_CHECK_REFUSED((PyramidHead{f, wrong_type, weights, 0, true, logit.view(), {}}), "a prior is bf16");
   MFS_CHECK_REFUSED((PyramidHead{f, good, weights, 0, true, wrong.view(), {}}), "logit is 1x4x3x1");
-  CHECK(run(Cpu{}, PyramidHead{f, good, weights, 0, true, logit.view(), {}}).message().find("scratch") != std::string::npos);
+  CHECK(run(backends().front(), PyramidHead{f, good, weights, 0, true, logit.view(), {}}).message().find("scratch") !=
+        std::string::npos);
 }
 
 }  // namespace

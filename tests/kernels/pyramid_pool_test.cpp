@@ -31,7 +31,7 @@ struct Pooled {
   bool scratch_intact;
 };
 
-Pooled pool(const Cpu& cpu, const Tensor& src, const std::vector<int>& bins, int gap) {
+Pooled pool(const Backend& backend, const Tensor& src, const std::vector<int>& bins, int gap) {
   Pooled result{{}, false};
   std::vector<MutView> views;
   for (const int b : bins) {
@@ -39,9 +39,9 @@ Pooled pool(const Cpu& cpu, const Tensor& src, const std::vector<int>& bins, int
   }
   for (Tensor& grid : result.grids) views.push_back(grid.view());
   PyramidPool op{src.view(), views, {}};
-  GuardedBytes scratch(scratch_bytes(cpu, op));
+  GuardedBytes scratch(scratch_bytes(backend, op));
   op.scratch = scratch.span();
-  MFS_REQUIRE_OK(run(cpu, op));
+  MFS_REQUIRE_OK(run(backend, op));
   result.scratch_intact = scratch.canaries_intact();
   return result;
 }
@@ -50,12 +50,12 @@ TEST_CASE("pyramid_pool matches the double-precision reference") {
   for (const auto& k : cases::kPyramid) SUBCASE(k.name) {
       Shape shape = k.src;
       if (shape.elements() > 1000000) shape.c = 200;  // the reference is slow
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const DType dtype : kDTypes) {
         const Tensor src = random_values(shape, dtype, shape.c + k.gap, 14);
-        for (const Cpu& cpu : kBackends) {
+        for (const Backend& backend : backends()) {
           CAPTURE(dtype);
-          CAPTURE(cpu.threads);
-          const Pooled pooled = pool(cpu, src, k.bins, k.gap);
+          CAPTURE(backend);
+          const Pooled pooled = pool(backend, src, k.bins, k.gap);
           CHECK(pooled.scratch_intact);
           for (std::size_t i = 0; i < k.bins.size(); ++i) {
             CAPTURE(k.bins[i]);
@@ -70,7 +70,7 @@ TEST_CASE("pyramid_pool matches the double-precision reference") {
 TEST_CASE("pyramid_pool does not depend on the number of threads") {
   const Tensor src = random_values({1, 13, 17, 200}, DType::kBF16, 0, 15);
   const std::vector<int> bins{1, 2, 3, 6};
-  const Pooled one = pool(Cpu{1}, src, bins, 0), three = pool(Cpu{3}, src, bins, 0);
+  const Pooled one = pool(backends().front(), src, bins, 0), three = pool(backends().back(), src, bins, 0);
   for (std::size_t i = 0; i < bins.size(); ++i) {
     MFS_CHECK_CLOSE(three.grids[i], ([&](int n, int y, int x, int c) { return Expected{one.grids[i].at(n, y, x, c)}; }));
   }
@@ -85,7 +85,7 @@ TEST_CASE("pyramid_pool refuses what does not fit") {
   MFS_CHECK_REFUSED((PyramidPool{src.view(), many, {}}), "not 9");
   MFS_CHECK_REFUSED((PyramidPool{src.view(), not_square, {}}), "expected 1x2x2x3");
   MFS_CHECK_REFUSED((PyramidPool{src.view(), wrong_type, {}}), "a grid is bf16");
-  CHECK(run(Cpu{}, PyramidPool{src.view(), one, {}}).message().find("bytes of scratch") != std::string::npos);
+  CHECK(run(backends().front(), PyramidPool{src.view(), one, {}}).message().find("bytes of scratch") != std::string::npos);
 }
 
 }  // namespace

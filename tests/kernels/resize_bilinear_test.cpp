@@ -41,16 +41,16 @@ TEST_CASE("resize_bilinear matches the double-precision reference") {
       Shape in = k.src;
       if (!small) in.c = 20;  // the reference is slow; the geometry is what matters
       const Shape out{in.n, k.h, k.w, in.c};
-      for (const DType dtype : {DType::kF32, DType::kBF16}) {
+      for (const DType dtype : kDTypes) {
         const Tensor src = random_values(in, dtype, in.c + k.gap, 12);
         for (const bool align_corners : {true, false}) {
-          for (const Cpu& cpu : kBackends) {
-            if (!small && cpu.threads != 2) continue;
+          for (const Backend& backend : backends()) {
+            if (!small && &backend != &backends().front()) continue;
             CAPTURE(dtype);
             CAPTURE(align_corners);
-            CAPTURE(cpu.threads);
+            CAPTURE(backend);
             Tensor dst(out, dtype, in.c + 2 * k.gap);
-            MFS_REQUIRE_OK(run(cpu, ResizeBilinear{src.view(), align_corners, dst.view()}));
+            MFS_REQUIRE_OK(run(backend, ResizeBilinear{src.view(), align_corners, dst.view()}));
             MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) { return reference(src, out, align_corners, n, y, x, c); }));
           }
         }
@@ -62,9 +62,9 @@ TEST_CASE("resize_bilinear reproduces corners and identity exactly") {
   const Tensor src = random_values({1, 5, 7, 3}, DType::kF32, 0, 13);
   Tensor same({1, 5, 7, 3}, DType::kF32), large({1, 13, 31, 3}, DType::kF32);
   for (const bool align_corners : {true, false}) {
-    MFS_REQUIRE_OK(run(Cpu{}, ResizeBilinear{src.view(), align_corners, same.view()}));
+    MFS_REQUIRE_OK(run(backends().front(), ResizeBilinear{src.view(), align_corners, same.view()}));
     MFS_CHECK_CLOSE(same, ([&](int n, int y, int x, int c) { return Expected{src.at(n, y, x, c)}; }));
-    MFS_REQUIRE_OK(run(Cpu{}, ResizeBilinear{src.view(), align_corners, large.view()}));
+    MFS_REQUIRE_OK(run(backends().front(), ResizeBilinear{src.view(), align_corners, large.view()}));
     CHECK(large.at(0, 0, 0, 1) == src.at(0, 0, 0, 1));
     CHECK(large.at(0, 12, 30, 2) == src.at(0, 4, 6, 2));
   }

@@ -61,13 +61,13 @@ struct Output {
   float p(int y, int x) const { return reinterpret_cast<const float*>(probability.data() + y * probability_stride)[x]; }
   int m(int y, int x) const { return static_cast<int>(mask.data()[y * mask_stride + x]); }
 
-  void run_with(const Cpu& cpu, UpsampleMask op, bool want_probability, bool want_mask) {
+  void run_with(const Backend& backend, UpsampleMask op, bool want_probability, bool want_mask) {
     if (want_probability) op.probability = reinterpret_cast<float*>(probability.data());
     if (want_mask) op.mask = reinterpret_cast<std::uint8_t*>(mask.data());
     op.probability_stride = probability_stride, op.mask_stride = mask_stride;
-    GuardedBytes scratch(scratch_bytes(cpu, op));
+    GuardedBytes scratch(scratch_bytes(backend, op));
     op.scratch = scratch.span();
-    MFS_REQUIRE_OK(run(cpu, op));
+    MFS_REQUIRE_OK(run(backend, op));
     CHECK(scratch.canaries_intact());
     CHECK(probability.canaries_intact());
     CHECK(mask.canaries_intact());
@@ -103,16 +103,16 @@ TEST_CASE("upsample_mask matches the double-precision reference") {
       for (const UpsampleOf domain : {UpsampleOf::kLogit, UpsampleOf::kProbability}) {
         for (const bool align_corners : {true, false}) {
           for (const float threshold : {0.5f, 0.3f, 0.95f}) {
-            for (const Cpu& cpu : kBackends) {
+            for (const Backend& backend : backends()) {
               CAPTURE(static_cast<int>(domain));
               CAPTURE(align_corners);
               CAPTURE(threshold);
-              CAPTURE(cpu.threads);
+              CAPTURE(backend);
               const UpsampleMask op = problem(grid, domain, align_corners, threshold, k.width, k.height);
               Output both(k.width, k.height), probability(k.width, k.height), mask(k.width, k.height);
-              both.run_with(cpu, op, true, true);
-              probability.run_with(cpu, op, true, false);
-              mask.run_with(cpu, op, false, true);
+              both.run_with(backend, op, true, true);
+              probability.run_with(backend, op, true, false);
+              mask.run_with(backend, op, false, true);
               check_values(grid, op, both);
               int differences = 0;  // an output does not depend on what else is asked for
               for (int y = 0; y < k.height; ++y) {
@@ -135,7 +135,7 @@ TEST_CASE("the mask agrees with the probability where the logit grazes the thres
     const double cut = std::log(double{threshold} / (1 - double{threshold}));
     for (int x = 0; x < kCount; ++x) grid.set(0, 0, x, 0, cut + (x - kCount / 2) * 1e-9 * std::max(1.0, 60 * std::abs(cut)));
     Output both(kCount, 1);
-    both.run_with(Cpu{}, problem(grid, UpsampleOf::kLogit, true, threshold, kCount, 1), true, true);
+    both.run_with(backends().front(), problem(grid, UpsampleOf::kLogit, true, threshold, kCount, 1), true, true);
     int wrong = 0;
     for (int x = 0; x < kCount; ++x) wrong += both.m(0, x) == (both.p(0, x) > threshold ? 255 : 0) ? 0 : 1;
     CHECK(wrong == 0);
@@ -147,7 +147,7 @@ TEST_CASE("the mask agrees with the probability where the logit grazes the thres
 TEST_CASE("a NaN logit gives a NaN probability and no object") {
   const Tensor grid({1, 1, 1, 1}, DType::kF32);  // NaN until written
   Output both(1, 1);
-  both.run_with(Cpu{}, problem(grid, UpsampleOf::kLogit, true, 0.5f, 1, 1), true, true);
+  both.run_with(backends().front(), problem(grid, UpsampleOf::kLogit, true, 0.5f, 1, 1), true, true);
   CHECK(std::isnan(both.p(0, 0)));
   CHECK(both.m(0, 0) == 0);
 }
@@ -158,7 +158,7 @@ TEST_CASE("upsample_mask refuses what does not fit") {
   float probability[6];
   UpsampleMask good{grid.view(), UpsampleOf::kLogit, true, 0.5f, 3, 2, probability, 12, mask, 3, {}};
   CHECK(check(good));
-  CHECK(run(Cpu{}, good).message().find("bytes of scratch") != std::string::npos);
+  CHECK(run(backends().front(), good).message().find("bytes of scratch") != std::string::npos);
   const auto with = [&](const auto& change) {
     UpsampleMask op = good;
     change(op);

@@ -1,24 +1,30 @@
 // Comparison with a double-precision reference: every element has its own bound, and a NaN is never close to anything.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <ostream>
 
 #include "kernels/bfloat16.h"
+#include "kernels/float16.h"
 #include "tests/support/tensor.h"
 
 namespace mfs::core::test {
 
 inline constexpr double kEps = 0x1p-24;  // unit roundoff of f32
 
-// Largest error of storing a number of this magnitude.
-inline double rounding(DType t, double magnitude) { return std::abs(magnitude) * (t == DType::kF32 ? kEps : 0x1p-8); }
+// Largest error of storing a number of this magnitude. f16 has subnormals within reach, and an end.
+inline double rounding(DType t, double magnitude) {
+  if (t == DType::kF16) return std::max(std::abs(magnitude) * 0x1p-11, 0x1p-25);
+  return std::abs(magnitude) * (t == DType::kF32 ? kEps : 0x1p-8);
+}
 
 // The number that is stored for an exact f32 value.
 inline double stored(DType t, double value) {
   const auto f = static_cast<float>(value);
+  if (t == DType::kF16) return static_cast<float>(Float16(f));
   return t == DType::kF32 ? f : static_cast<float>(BFloat16(f));
 }
 

@@ -1,11 +1,13 @@
 #include "tests/support/tensor.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 
 #include "kernels/bfloat16.h"
+#include "kernels/float16.h"
 
 namespace mfs::core::test {
 namespace {
@@ -32,8 +34,7 @@ Tensor generate(Shape shape, DType dtype, int pitch, const Value& value) {
 
 }  // namespace
 
-GuardedBytes::GuardedBytes(std::size_t size)
-    : size_(size), memory_(static_cast<std::byte*>(std::aligned_alloc(64, (size + 2 * kGuard + 63) / 64 * 64))) {
+GuardedBytes::GuardedBytes(std::size_t size) : size_(size), memory_(static_cast<std::byte*>(allocate(size + 2 * kGuard))) {
   std::fill_n(memory_.get(), kGuard, kCanary);
   std::fill_n(data(), size, kUnwritten);
   std::fill_n(data() + size, kGuard, kCanary);
@@ -60,15 +61,16 @@ double Tensor::at(int n, int y, int x, int c) const {
     std::memcpy(&v, element(n, y, x, c), sizeof v);
     return v;
   }
-  BFloat16 v;
-  std::memcpy(&v, element(n, y, x, c), sizeof v);
-  return static_cast<float>(v);
+  std::uint16_t bits;
+  std::memcpy(&bits, element(n, y, x, c), sizeof bits);
+  return dtype_ == DType::kF16 ? static_cast<float>(std::bit_cast<Float16>(bits))
+                               : static_cast<float>(std::bit_cast<BFloat16>(bits));
 }
 
 void Tensor::set(int n, int y, int x, int c, double value) {
   const auto f = static_cast<float>(value);
-  const BFloat16 b(f);
-  std::memcpy(element(n, y, x, c), dtype_ == DType::kF32 ? static_cast<const void*>(&f) : &b, size_of(dtype_));
+  const std::uint16_t bits = dtype_ == DType::kF16 ? Float16(f).bits : BFloat16(f).bits;
+  std::memcpy(element(n, y, x, c), dtype_ == DType::kF32 ? static_cast<const void*>(&f) : &bits, size_of(dtype_));
 }
 
 bool Tensor::canaries_intact() const {

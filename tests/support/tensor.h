@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/tensor_view.h"
+#include "tests/support/memory.h"
 
 namespace mfs::core {
 
@@ -14,7 +15,7 @@ inline doctest::String toString(DType t) { return name_of(t); }  // for CAPTURE
 
 namespace test {
 
-// 64-byte aligned, filled with 0xff: NaN as f32 and bf16, 255 as a byte.
+// 64-byte aligned, filled with 0xff: NaN as f32, f16 and bf16, 255 as a byte. Backends can reach it.
 class GuardedBytes {
  public:
   explicit GuardedBytes(std::size_t size);
@@ -27,13 +28,13 @@ class GuardedBytes {
  private:
   static constexpr std::size_t kGuard = 256;
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    void operator()(std::byte* p) const { release(p); }
   };
   std::size_t size_;
   std::unique_ptr<std::byte, Free> memory_;
 };
 
-// NHWC tensor, f32 or bf16; `pitch` as in View.
+// NHWC tensor, f32, f16 or bf16; `pitch` as in View.
 class Tensor {
  public:
   Tensor(Shape shape, DType dtype, int pitch = 0);

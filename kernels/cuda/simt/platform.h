@@ -16,6 +16,7 @@
 #define MFS_KERNEL __global__
 #define MFS_LAUNCH_BOUNDS(...) __launch_bounds__(__VA_ARGS__)
 #define MFS_GRID_CONSTANT __grid_constant__
+#define MFS_UNROLL _Pragma("unroll")
 #else
 #define MFS_SIMT_HARDWARE 0
 #define MFS_SIMT_BACKEND emulated
@@ -24,6 +25,7 @@
 #define MFS_KERNEL
 #define MFS_LAUNCH_BOUNDS(...)
 #define MFS_GRID_CONSTANT
+#define MFS_UNROLL
 
 #include <source_location>
 

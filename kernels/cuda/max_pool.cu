@@ -1,0 +1,53 @@
+#include "kernels/max_pool.h"
+
+#include "kernels/cuda/element.h"
+
+namespace mfs::core {
+namespace MFS_SIMT_BACKEND {
+
+struct MaxPoolParams {
+  Shape in, out;
+  int kernel, stride, pad, src_pitch, dst_pitch;
+  uint32_t items;  // output pixels x vectors of channels
+};
+
+// One thread for kWidth channels of one output pixel; neighbouring threads have neighbouring channels. A NaN wins, as in
+// PyTorch: it must not vanish.
+template <class T, int kWidth>
+MFS_KERNEL void MFS_LAUNCH_BOUNDS(256) max_pool_kernel(const T* src, T* dst, MaxPoolParams p) {
+  simt::grid_dependency_wait();
+  const uint32_t item = global_thread();
+  if (item >= p.items) return;
+  const uint32_t vectors = static_cast<uint32_t>(p.out.c) / kWidth, channel = item % vectors * kWidth, pixel = item / vectors;
+  const int x = static_cast<int>(pixel % p.out.w), row = static_cast<int>(pixel / p.out.w), y = row % p.out.h;
+  const int left = x * p.stride - p.pad, top = y * p.stride - p.pad;
+  const int64_t first_row = int64_t{row / p.out.h} * p.in.h;
+  float best[kWidth];
+  MFS_UNROLL
+  for (int i = 0; i < kWidth; ++i) best[i] = -INFINITY;
+  for (int sy = top < 0 ? 0 : top; sy < top + p.kernel && sy < p.in.h; ++sy) {
+    for (int sx = left < 0 ? 0 : left; sx < left + p.kernel && sx < p.in.w; ++sx) {
+      float v[kWidth];
+      load_channels<kWidth>(src + ((first_row + sy) * p.in.w + sx) * p.src_pitch + channel, v);
+      MFS_UNROLL
+      for (int i = 0; i < kWidth; ++i) best[i] = v[i] > best[i] || v[i] != v[i] ? v[i] : best[i];
+    }
+  }
+  store_channels<kWidth>(dst + int64_t{pixel} * p.dst_pitch + channel, best);
+}
+
+}  // namespace MFS_SIMT_BACKEND
+
+Status run(const Cuda& cuda, const MaxPool& op) {
+  if (Status s = check(op); !s) return s;
+  return with_device_type("max_pool", op.src.dtype, vectorises({op.src, op.dst}), [&]<class T, int kWidth>() -> Status {
+    const std::int64_t items = op.dst.shape.elements() / kWidth;
+    if (Status s = check_items("max_pool", items); !s) return s;
+    const MaxPoolParams params{op.src.shape, op.dst.shape, op.kernel,    op.stride,
+                               op.pad,       op.src.pitch, op.dst.pitch, static_cast<uint32_t>(items)};
+    return simt::launch(stream_of(cuda), threads_for("max_pool", items), max_pool_kernel<T, kWidth>,
+                        static_cast<const T*>(op.src.data), static_cast<T*>(op.dst.data), params);
+  });
+}
+
+}  // namespace mfs::core

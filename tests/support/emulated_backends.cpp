@@ -1,0 +1,58 @@
+#include <cstdlib>
+#include <deque>
+#include <limits>
+#include <string>
+
+#include "kernels/cuda/simt/emulation/machine.h"
+#include "tests/support/backends.h"
+#include "tests/support/memory.h"
+
+namespace mfs::core::test {
+namespace {
+
+using namespace simt::emulation;
+
+constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max(), kSmall = MFS_TEST_RACES ? 300'000 : 60'000'000;
+
+struct Schedule {
+  std::string name;
+  Machine machine;
+
+  explicit Schedule(const Options& o)
+      : name(std::string("emulated, ") + kCompletions[static_cast<int>(o.completion)] + ", " +
+             kOrders[static_cast<int>(o.order)] + " " + std::to_string(o.seed)),
+        machine(o) {}
+
+  static constexpr const char* kCompletions[] = {"early", "late", "random"};
+  static constexpr const char* kOrders[] = {"forward", "reverse", "random"};
+};
+
+std::deque<Schedule>& schedules() {
+  static std::deque<Schedule> all;
+  if (!all.empty()) return all;
+  for (const Completion completion : {Completion::kRandom, Completion::kLate, Completion::kEarly}) {
+    for (const Order order : {Order::kRandom, Order::kReverse, Order::kForward}) {
+      const auto seed = static_cast<std::uint32_t>(all.size() + 1);
+      if (MFS_TEST_RACES && order != Order::kRandom) continue;  // the detector sees what any order could do
+      all.emplace_back(Options{.seed = seed, .order = order, .completion = completion, .detect_races = MFS_TEST_RACES != 0});
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Backend>& backends() {
+  static std::vector<Backend> all;
+  if (!all.empty()) return all;
+  for (Schedule& s : schedules())
+    all.push_back({s.name.c_str(), Cuda{&s.machine, 4, 80}, all.empty() && !MFS_TEST_RACES ? kAny : kSmall});
+  return all;
+}
+
+Status finish(const Backend& backend) { return static_cast<Machine*>(backend.device.stream)->synchronize(); }
+
+void* allocate(std::size_t bytes) { return std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment); }
+void release(void* p) { std::free(p); }
+
+}  // namespace mfs::core::test
