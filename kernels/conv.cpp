@@ -11,6 +11,18 @@ Status check_pitch(const char* name, int pitch, int channels) {
                 std::string(name) + " has " + std::to_string(channels) + " channels but a pitch of " + std::to_string(pitch));
 }
 
+Status check_joined(const Conv& op) {
+  const Shape& j = op.joined;
+  if (j.c == 0) return {};
+  if (op.joined_stride < 1) return refuse("conv", "the stride of joined must be at least 1");
+  const auto fits = [&](int size, int wanted) { return size >= 1 && conv_size(size, 1, op.joined_stride, 1, 0) == wanted; };
+  if (j.c < 0 || j.n != op.dst.n || !fits(j.h, op.dst.h) || !fits(j.w, op.dst.w)) {
+    return refuse("conv", "joined is " + to_string(j) + ", which stride " + std::to_string(op.joined_stride) +
+                              " does not turn into dst's " + to_string(op.dst));
+  }
+  return check_pitch("joined", op.joined_pitch, j.c);
+}
+
 }  // namespace
 
 Status check(const Conv& op) {
@@ -33,15 +45,26 @@ Status check(const Conv& op) {
   if (Status s = check_pitch("src", op.src_pitch, in.c); !s) return s;
   if (Status s = check_pitch("dst", op.dst_pitch, out.c); !s) return s;
   if (!op.residual && op.residual_pitch != 0) return refuse(kOp, "there is a residual pitch but no residual");
-  return check_pitch("residual", op.residual_pitch, out.c);
+  if (Status s = check_pitch("residual", op.residual_pitch, out.c); !s) return s;
+  return check_joined(op);
+}
+
+std::shared_ptr<const PackedWeights> PackCache::get(const std::string& key,
+                                                    const std::function<std::shared_ptr<const PackedWeights>()>& make) {
+  const std::lock_guard lock(mutex_);
+  std::weak_ptr<const PackedWeights>& entry = entries_[key];
+  std::shared_ptr<const PackedWeights> packed = entry.lock();
+  if (!packed) entry = packed = make();
+  return packed;
 }
 
 Cost cost(const Conv& op) {
   const std::int64_t element = static_cast<std::int64_t>(size_of(op.dtype));
-  const std::int64_t filter = std::int64_t{op.src.c} * op.kernel * op.kernel;  // weights of one output channel
+  const std::int64_t filter = std::int64_t{op.src.c} * op.kernel * op.kernel + op.joined.c;  // weights of one output channel
   const std::int64_t out = op.dst.elements();
-  return {(op.src.elements() + filter * op.dst.c + (op.residual ? out : 0)) * element + op.dst.c * 4, out * element,
-          2 * out * filter};
+  return {
+      (op.src.elements() + out / op.dst.c * op.joined.c + filter * op.dst.c + (op.residual ? out : 0)) * element + op.dst.c * 4,
+      out * element, 2 * out * filter};
 }
 
 }  // namespace mfs::core

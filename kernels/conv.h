@@ -1,6 +1,7 @@
 // 2-D convolution with everything that follows it fused: bias (folded batch norm), residual, ReLU.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,15 +15,19 @@
 
 namespace mfs::core {
 
-// The problem: dst = relu?(conv(src) + bias + residual?), cross-correlation as in PyTorch, groups = 1, zero padding.
-// NHWC; src, residual and dst share the dtype (f32 or bf16), f32 accumulation; dst's size follows conv_size().
-// Pitches are distances between pixels in elements (see View).
+// The problem: dst = relu?(conv(src) + joined? + bias + residual?), cross-correlation as in PyTorch, groups = 1, zero padding.
+// NHWC; src, joined, residual and dst share the dtype, f32 accumulation; dst's size follows conv_size().
+// joined is a 1x1 convolution of a second source: the projected shortcut of a bottleneck as more K of the convolution that it
+// is added to (c = 0: none). Pitches are distances between pixels in elements (see View). CPU: f32 and bf16, no joined. CUDA:
+// f16 and bf16; f32 for a few pixels (pooled context).
 struct Conv {
   Shape src, dst;
   int kernel = 1, stride = 1, dilation = 1, pad = 0;
   DType dtype = DType::kF32;
   int src_pitch = 0, dst_pitch = 0, residual_pitch = 0;  // 0 = dense
   bool residual = false, relu = false;
+  Shape joined{0, 0, 0, 0};
+  int joined_stride = 1, joined_pitch = 0;
 
   bool operator==(const Conv&) const = default;
 };
@@ -34,23 +39,33 @@ constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad)
 Status check(const Conv&);
 Cost cost(const Conv&);
 
+// As the problem says; residual may be dst. scratch: PreparedConv::scratch_bytes() bytes, 64-byte aligned.
+struct ConvArguments {
+  View src, residual, joined;
+  MutView dst;
+  std::byte* scratch = nullptr;
+};
+
 // A problem made ready for one backend: algorithm chosen, weights packed once. Immutable, shareable between threads.
+template <typename Device>
 class PreparedConv {
  public:
   virtual ~PreparedConv() = default;
-  virtual std::size_t scratch_bytes() const = 0;  // of run(), 64-byte aligned
-  virtual const char* algorithm() const = 0;      // for profiles: "jit:avx512_core", "winograd", ...
-  // src, residual and dst as the problem says; residual may be dst. Allocates nothing of ours, throws nothing.
-  virtual Status run(const Cpu&, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const = 0;
+  virtual std::size_t scratch_bytes() const = 0;
+  virtual const std::string& algorithm() const = 0;  // for profiles: "jit:avx512_core", "winograd 4x4", "mma 128x64, split 2"
+  // Allocates nothing of ours, throws nothing.
+  virtual Status run(const Device&, const ConvArguments&) const = 0;
 };
 
-// Writes the checkpoint's parameters, batch norm folded: weights (cout, cin, kernel, kernel) dense f32, bias cout floats.
-// Called only when no packed copy exists yet.
-using ConvParameters = std::function<void(float* weights, float* bias)>;
+// Writes the checkpoint's parameters, batch norm folded: weights (cout, cin, kernel, kernel), those of joined (cout, joined.c),
+// bias (cout), all dense f32. Called only when no packed copy exists yet.
+using ConvParameters = std::function<void(float* weights, float* joined, float* bias)>;
 
 // Packed weights by name and layout, so that sessions of different image sizes share one copy. Thread-safe; entries live as
 // long as a PreparedConv uses them.
-struct PackedWeights;
+struct PackedWeights {
+  virtual ~PackedWeights() = default;
+};
 class PackCache {
  public:
   std::shared_ptr<const PackedWeights> get(const std::string& key,
@@ -62,10 +77,22 @@ class PackCache {
 };
 
 // `name` identifies the parameters in the cache. Throws Error when the backend cannot do it.
-std::shared_ptr<const PreparedConv> prepare(const Cpu&, const Conv&, const ConvParameters&, const std::string& name,
-                                            PackCache&);
+std::shared_ptr<const PreparedConv<Cpu>> prepare(const Cpu&, const Conv&, const ConvParameters&, const std::string& name,
+                                                 PackCache&);
+std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda&, const Conv&, const ConvParameters&, const std::string& name,
+                                                  PackCache&);
 
 // The same without sharing, from arrays that are read here and not kept.
-std::shared_ptr<const PreparedConv> prepare(const Cpu&, const Conv&, const float* weights, const float* bias);
+template <typename Device>
+std::shared_ptr<const PreparedConv<Device>> prepare(const Device& device, const Conv& conv, const float* weights,
+                                                    const float* bias, const float* joined = nullptr) {
+  PackCache own;
+  const auto copy = [&](float* w, float* j, float* b) {
+    std::copy_n(weights, std::size_t(conv.dst.c) * conv.src.c * conv.kernel * conv.kernel, w);
+    if (conv.joined.c > 0) std::copy_n(joined, std::size_t(conv.dst.c) * conv.joined.c, j);
+    std::copy_n(bias, conv.dst.c, b);
+  };
+  return prepare(device, conv, copy, "convolution", own);
+}
 
 }  // namespace mfs::core

@@ -66,7 +66,7 @@ void StepBinder::prepare_conv(const ConvStep& s) {
   const Conv problem = problem_of(s);
   std::string key;
   for (const Filters& f : s.filters) key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
-  const auto parameters = [&](float* weights, float* bias) {
+  const auto parameters = [&](float* weights, float*, float* bias) {
     for (const Filters& f : s.filters) {
       fold(file_, f, cpu_, weights, bias);
       weights += std::int64_t{f.out} * f.in * s.window.kernel * s.window.kernel;
@@ -114,11 +114,9 @@ BoundStep StepBinder::bind_step(std::size_t i, const ConvStep& s) {
   const auto conv = convs_[i];
   Place all = s.dst;
   all.first_channel = 0, all.shape = problem.dst;
-  const View src = view(s.src), residual = s.residual ? View(view(s.residual)) : View{};
-  const MutView dst = view(all);
-  std::byte* const memory = scratch(i).data();
+  const ConvArguments arguments{view(s.src), s.residual ? View(view(s.residual)) : View{}, {}, view(all), scratch(i).data()};
   return {{network_.ops[i].name, conv_name(problem, s.window), conv->algorithm(), cost(problem)},
-          [=](const Cpu& cpu) { return conv->run(cpu, src, residual, dst, memory); }};
+          [=](const Cpu& cpu) { return conv->run(cpu, arguments); }};
 }
 
 BoundStep StepBinder::bind_step(std::size_t i, const MaxPoolStep& s) {

@@ -51,7 +51,7 @@ class StepBinder {
   PackCache& packs_;
   Cpu cpu_;
   const Lowered& network_;
-  std::vector<std::shared_ptr<const PreparedConv>> convs_;
+  std::vector<std::shared_ptr<const PreparedConv<Cpu>>> convs_;
   std::vector<std::size_t> scratch_sizes_;
   std::vector<std::vector<float>> parameters_;
   std::byte* arena_ = nullptr;

@@ -18,41 +18,15 @@ namespace {
 
 constexpr int kPlanes = 4;  // red, green and blue times weight; weight
 
-// Blocks are as large as leaves the disc at least this radius on the grid: the softness of its edge, about one block, then
-// stays below a fifth of the radius.
-constexpr float kGridRadius = 5;
-constexpr int kMaxReach = 10;  // rows above and below the centre that a disc touches: its radius is < 2 * kGridRadius
-
-// One row of the disc: `full` whole blocks on each side of the centre and the fraction `part` of one more. -1 full blocks and
-// part p stand for 2p - 1 of the centre alone.
-struct Chord {
-  int full = 0;
-  float part = 0;
-};
-
-struct Grid {
-  int block = 1, width = 0, height = 0;  // block side in photo pixels; size of the grid in blocks
-  int reach = 0, pad = 0;                // rows of the disc on each side; columns beside every row of sums
-  std::int64_t pitch = 0;                // elements between the planes of a row
+struct Grid : BlurGrid {
+  int pad = 0;             // columns beside every row of sums
+  std::int64_t pitch = 0;  // elements between the planes of a row
   std::int64_t photo_pitch = 0;
-  Chord chords[kMaxReach + 1];
 
-  Grid(const ImageView& image, float photo_radius) {
-    block = std::max(1, static_cast<int>(photo_radius / kGridRadius));
-    width = (image.width + block - 1) / block;
-    height = (image.height + block - 1) / block;
-    const double r = std::max(0.5, static_cast<double>(photo_radius) / block);  // at least the pixel itself
-    reach = static_cast<int>(std::ceil(r - 0.5));
+  Grid(const ImageView& image, float photo_radius) : BlurGrid(image.width, image.height, photo_radius) {
     pad = reach + 1;
     pitch = (width + 1 + 2 * pad + 15) / 16 * 16;
     photo_pitch = (std::int64_t{width} * block + 15) / 16 * 16;
-    // Mean half chord over the height of the row, so that rows and columns of the disc's rim count by covered area.
-    const auto area = [r](double y) { return 0.5 * (y * std::sqrt(std::max(0.0, r * r - y * y)) + r * r * std::asin(y / r)); };
-    for (int dy = 0; dy <= reach; ++dy) {
-      const double half = area(std::min(r, dy + 0.5)) - area(std::max(-r, dy - 0.5));
-      chords[dy].full = static_cast<int>(std::floor(half - 0.5));
-      chords[dy].part = static_cast<float>(half - 0.5 - chords[dy].full);
-    }
   }
 
   int ring_rows() const { return 2 * reach + 1; }
@@ -68,8 +42,7 @@ MFS_MULTIVERSION void add_photo_piece(PixelFormat format, const std::uint8_t* sr
   alignas(64) std::int32_t weights[kPiece];
   float* __restrict total = sums + 3 * pitch;
   for (int i = 0; i < n; ++i) {
-    const int alpha = soft_alpha(probability[i]), least = alpha < 255 ? 1 : 0;
-    weights[i] = std::max(255 - 2 * alpha, least);
+    weights[i] = background_weight(soft_alpha(probability[i]));
     total[i] += static_cast<float>(weights[i]);
   }
   const std::uint8_t* const channels[3] = {px.r, px.g, px.b};

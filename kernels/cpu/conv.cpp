@@ -1,27 +1,28 @@
 // The choice between the two convolution algorithms of the CPU.
-#include <algorithm>
-
 #include "kernels/conv.h"
+
+#include "kernels/check.h"
 #include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/error.h"
 
 namespace mfs::core {
+namespace {
 
-std::shared_ptr<const PreparedConv> prepare(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,
-                                            const std::string& name, PackCache& cache) {
-  if (const Status s = check(conv); !s) throw Error(s.code(), s.message());
-  return winograd_pays(conv) ? prepare_winograd(cpu, conv, parameters, name, cache)
-                             : prepare_direct(cpu, conv, parameters, name, cache);
+Status check_on_cpu(const Conv& conv) {
+  if (Status s = check(conv); !s) return s;
+  if (conv.dtype == DType::kF16) return refuse_f16_on_cpu("conv");
+  if (conv.joined.c > 0) return refuse("conv", "the CPU engine has no convolution of two sources");
+  return {};
 }
 
-std::shared_ptr<const PreparedConv> prepare(const Cpu& cpu, const Conv& conv, const float* weights, const float* bias) {
-  PackCache own;
-  const auto copy = [&](float* w, float* b) {
-    std::copy_n(weights, std::size_t(conv.dst.c) * conv.src.c * conv.kernel * conv.kernel, w);
-    std::copy_n(bias, conv.dst.c, b);
-  };
-  return prepare(cpu, conv, copy, "convolution", own);
+}  // namespace
+
+std::shared_ptr<const PreparedConv<Cpu>> prepare(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,
+                                                 const std::string& name, PackCache& cache) {
+  if (const Status s = check_on_cpu(conv); !s) throw Error(s.code(), s.message());
+  return winograd_pays(conv) ? prepare_winograd(cpu, conv, parameters, name, cache)
+                             : prepare_direct(cpu, conv, parameters, name, cache);
 }
 
 }  // namespace mfs::core

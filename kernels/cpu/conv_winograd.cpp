@@ -45,10 +45,10 @@ std::vector<Tile> tiles_of(const Conv& c, int m) {
 
 // Filters (cout, cin, 3, 3) to points (n * n, cin, cout).
 ConvParameters transformed(const Cpu& cpu, const Conv& c, int m, const ConvParameters& parameters) {
-  return [cpu, c, m, parameters](float* points, float* bias) {
+  return [cpu, c, m, parameters](float* points, float*, float* bias) {
     const std::int64_t cin = c.src.c, cout = c.dst.c;
     std::vector<float> filters(static_cast<std::size_t>(cout * cin * 9));
-    parameters(filters.data(), bias);
+    parameters(filters.data(), nullptr, bias);
     parallel_ranges(cpu, cin, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t i = begin; i < end; ++i)
         for (std::int64_t o = 0; o < cout; ++o)
@@ -57,7 +57,7 @@ ConvParameters transformed(const Cpu& cpu, const Conv& c, int m, const ConvParam
   };
 }
 
-class WinogradConv final : public PreparedConv {
+class WinogradConv final : public PreparedConv<Cpu> {
  public:
   WinogradConv(const Cpu& cpu, const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
       : problem_(problem), m_(tile_outputs(problem)), threads_(cpu.threads), tiles_(tiles_of(problem, m_)) {
@@ -72,11 +72,12 @@ class WinogradConv final : public PreparedConv {
   }
 
   std::size_t scratch_bytes() const override { return memory(nullptr).bytes * threads_; }
-  const char* algorithm() const override { return m_ == 2 ? "winograd 2x2" : "winograd 4x4"; }
+  const std::string& algorithm() const override { return algorithm_; }
 
-  Status run(const Cpu& cpu, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const override {
-    if (problem_.dtype == DType::kBF16) return run_as<2, BFloat16>(cpu, src, residual, dst, scratch);
-    return m_ == 2 ? run_as<2, float>(cpu, src, residual, dst, scratch) : run_as<4, float>(cpu, src, residual, dst, scratch);
+  Status run(const Cpu& cpu, const ConvArguments& a) const override {
+    if (problem_.dtype == DType::kBF16) return run_as<2, BFloat16>(cpu, a.src, a.residual, a.dst, a.scratch);
+    return m_ == 2 ? run_as<2, float>(cpu, a.src, a.residual, a.dst, a.scratch)
+                   : run_as<4, float>(cpu, a.src, a.residual, a.dst, a.scratch);
   }
 
  private:
@@ -178,6 +179,7 @@ class WinogradConv final : public PreparedConv {
 
   Conv problem_;
   int m_;  // a tile's outputs are m x m
+  std::string algorithm_ = m_ == 2 ? "winograd 2x2" : "winograd 4x4";
   int threads_;
   int chunk_ = 0;  // tiles at a time, per thread
   std::vector<Tile> tiles_;
@@ -193,8 +195,8 @@ bool winograd_pays(const Conv& c) {
   return c.kernel == 3 && c.stride == 1 && c.pad == c.dilation && c.src.c >= 128 && c.dst.c >= 128 && c.dst.h * c.dst.w >= 256;
 }
 
-std::shared_ptr<const PreparedConv> prepare_winograd(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,
-                                                     const std::string& name, PackCache& cache) {
+std::shared_ptr<const PreparedConv<Cpu>> prepare_winograd(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,
+                                                          const std::string& name, PackCache& cache) {
   return std::make_shared<WinogradConv>(cpu, conv, parameters, name, cache);
 }
 

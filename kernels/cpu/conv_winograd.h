@@ -11,7 +11,7 @@ namespace mfs::core {
 // Whether the problem is one that Winograd computes faster than a direct convolution.
 bool winograd_pays(const Conv&);
 
-std::shared_ptr<const PreparedConv> prepare_winograd(const Cpu&, const Conv&, const ConvParameters&, const std::string& name,
-                                                     PackCache&);
+std::shared_ptr<const PreparedConv<Cpu>> prepare_winograd(const Cpu&, const Conv&, const ConvParameters&,
+                                                          const std::string& name, PackCache&);
 
 }  // namespace mfs::core

@@ -15,20 +15,13 @@
 
 namespace mfs::core {
 
-struct PackedWeights {
+namespace {
+
+struct OneDnnWeights final : PackedWeights {
+  OneDnnWeights(dnnl::memory w, dnnl::memory b) : weights(std::move(w)), bias(std::move(b)) {}
   dnnl::memory weights, bias;
 };
-
-std::shared_ptr<const PackedWeights> PackCache::get(const std::string& key,
-                                                    const std::function<std::shared_ptr<const PackedWeights>()>& make) {
-  const std::lock_guard lock(mutex_);
-  std::weak_ptr<const PackedWeights>& entry = entries_[key];
-  std::shared_ptr<const PackedWeights> packed = entry.lock();
-  if (!packed) entry = packed = make();
-  return packed;
-}
-
-namespace {
+using SharedWeights = std::shared_ptr<const OneDnnWeights>;
 
 using Dims = dnnl::memory::dims;
 using Tag = dnnl::memory::format_tag;
@@ -93,11 +86,16 @@ std::shared_ptr<const PackedWeights> pack(const ConvParameters& parameters, cons
                                           std::int64_t biases, const dnnl::memory::desc& wanted) {
   dnnl::memory bias({{biases}, Type::f32, Tag::x}, engine());
   dnnl::memory from(plain, engine()), to(wanted, engine());
-  parameters(static_cast<float*>(from.get_data_handle()), static_cast<float*>(bias.get_data_handle()));
+  parameters(static_cast<float*>(from.get_data_handle()), nullptr, static_cast<float*>(bias.get_data_handle()));
   dnnl::stream stream(engine());
   dnnl::reorder(from, to).execute(stream, from, to);
   stream.wait();
-  return std::make_shared<PackedWeights>(PackedWeights{std::move(to), std::move(bias)});
+  return std::make_shared<OneDnnWeights>(std::move(to), std::move(bias));
+}
+
+template <typename Make>
+SharedWeights shared_weights(PackCache& cache, const std::string& key, const Make& make) {
+  return std::static_pointer_cast<const OneDnnWeights>(cache.get(key, make));
 }
 
 // Two layouts are the same when their descriptors are; the bytes of a descriptor are a key.
@@ -127,22 +125,22 @@ Status execute(const Cpu& cpu, const dnnl::primitive& primitive, const std::unor
   return {};
 }
 
-class OneDnnConv final : public PreparedConv {
+class OneDnnConv final : public PreparedConv<Cpu> {
  public:
-  OneDnnConv(const Conv& problem, dnnl::convolution_forward::primitive_desc pd, std::shared_ptr<const PackedWeights> packed)
+  OneDnnConv(const Conv& problem, dnnl::convolution_forward::primitive_desc pd, SharedWeights packed)
       : problem_(problem), pd_(std::move(pd)), primitive_(pd_), packed_(std::move(packed)), algorithm_(pd_.impl_info_str()) {}
 
   std::size_t scratch_bytes() const override { return pd_.scratchpad_desc().get_size(); }
-  const char* algorithm() const override { return algorithm_.c_str(); }
+  const std::string& algorithm() const override { return algorithm_; }
 
-  Status run(const Cpu& cpu, const View& src, const View& residual, const MutView& dst, std::byte* scratch) const override {
-    if (problem_.residual && residual.data != dst.data) copy(cpu, residual, dst);
+  Status run(const Cpu& cpu, const ConvArguments& a) const override {
+    if (problem_.residual && a.residual.data != a.dst.data) copy(cpu, a.residual, a.dst);
     return execute(cpu, primitive_,
-                   {{DNNL_ARG_SRC, memory_at(pd_.src_desc(), src.data)},
+                   {{DNNL_ARG_SRC, memory_at(pd_.src_desc(), a.src.data)},
                     {DNNL_ARG_WEIGHTS, packed_->weights},
                     {DNNL_ARG_BIAS, packed_->bias},
-                    {DNNL_ARG_DST, memory_at(pd_.dst_desc(), dst.data)},
-                    {DNNL_ARG_SCRATCHPAD, memory_at(pd_.scratchpad_desc(), scratch)}});
+                    {DNNL_ARG_DST, memory_at(pd_.dst_desc(), a.dst.data)},
+                    {DNNL_ARG_SCRATCHPAD, memory_at(pd_.scratchpad_desc(), a.scratch)}});
   }
 
  private:
@@ -158,7 +156,7 @@ class OneDnnConv final : public PreparedConv {
   Conv problem_;
   dnnl::convolution_forward::primitive_desc pd_;
   dnnl::convolution_forward primitive_;
-  std::shared_ptr<const PackedWeights> packed_;
+  SharedWeights packed_;
   std::string algorithm_;
 };
 
@@ -177,7 +175,7 @@ dnnl::matmul::primitive_desc describe(const BatchedMatmul::Problem& p) {
 
 class OneDnnMatmul final : public BatchedMatmul {
  public:
-  OneDnnMatmul(dnnl::matmul::primitive_desc pd, std::shared_ptr<const PackedWeights> packed)
+  OneDnnMatmul(dnnl::matmul::primitive_desc pd, SharedWeights packed)
       : pd_(std::move(pd)), primitive_(pd_), packed_(std::move(packed)) {}
 
   std::size_t scratch_bytes() const override { return pd_.scratchpad_desc().get_size(); }
@@ -194,7 +192,7 @@ class OneDnnMatmul final : public BatchedMatmul {
  private:
   dnnl::matmul::primitive_desc pd_;
   dnnl::matmul primitive_;
-  std::shared_ptr<const PackedWeights> packed_;
+  SharedWeights packed_;
 };
 
 // Runs `make`, with oneDNN's errors as ours.
@@ -210,14 +208,14 @@ auto translated(const std::string& name, const Make& make) {
 
 }  // namespace
 
-std::shared_ptr<const PreparedConv> prepare_direct(const Cpu& cpu, const Conv& c, const ConvParameters& parameters,
-                                                   const std::string& name, PackCache& cache) {
+std::shared_ptr<const PreparedConv<Cpu>> prepare_direct(const Cpu& cpu, const Conv& c, const ConvParameters& parameters,
+                                                        const std::string& name, PackCache& cache) {
   const ThreadScope threads(cpu.threads);
   return translated(name, [&] {
     auto pd = describe(c);
     const dnnl::memory::desc layout = pd.weights_desc();
     const dnnl::memory::desc plain({c.dst.c, c.src.c, c.kernel, c.kernel}, Type::f32, Tag::oihw);
-    auto packed = cache.get(name + layout_key(layout), [&] { return pack(parameters, plain, c.dst.c, layout); });
+    auto packed = shared_weights(cache, name + layout_key(layout), [&] { return pack(parameters, plain, c.dst.c, layout); });
     return std::make_shared<OneDnnConv>(c, std::move(pd), std::move(packed));
   });
 }
@@ -230,7 +228,7 @@ std::shared_ptr<const BatchedMatmul> prepare_matmul(const Cpu& cpu, const Batche
     auto pd = describe(p);
     const dnnl::memory::desc layout = pd.weights_desc();
     const dnnl::memory::desc plain({p.batch, p.inner, p.outer}, Type::f32, Tag::abc);
-    auto packed = cache.get(name + layout_key(layout), [&] { return pack(parameters, plain, p.outer, layout); });
+    auto packed = shared_weights(cache, name + layout_key(layout), [&] { return pack(parameters, plain, p.outer, layout); });
     return std::make_shared<OneDnnMatmul>(std::move(pd), std::move(packed));
   });
 }

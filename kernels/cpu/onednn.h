@@ -8,8 +8,8 @@
 
 namespace mfs::core {
 
-std::shared_ptr<const PreparedConv> prepare_direct(const Cpu&, const Conv&, const ConvParameters&, const std::string& name,
-                                                   PackCache&);
+std::shared_ptr<const PreparedConv<Cpu>> prepare_direct(const Cpu&, const Conv&, const ConvParameters&, const std::string& name,
+                                                        PackCache&);
 
 // dst[b] = src[b] x weights[b] for every b: src (batch, rows, inner) f32 or bf16, weights packed from (batch, inner, outer),
 // dst (batch, rows, outer) f32; all dense.

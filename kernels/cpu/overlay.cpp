@@ -9,60 +9,9 @@
 namespace mfs::core {
 namespace {
 
-struct Colour {
-  std::uint8_t r, g, b;
-};
-constexpr Colour kTint{0, 122, 255};
-constexpr Colour kLine{255, 255, 255};
-constexpr Colour kOutline{20, 24, 32};
-constexpr float kTintOpacity = 0.45f;
-
-std::uint8_t blend(std::uint8_t under, std::uint8_t over, float opacity) {
-  const float value = under + (static_cast<float>(over) - under) * opacity;
+std::uint8_t blend(std::uint8_t under, float over, float opacity) {
+  const float value = under + (over - under) * opacity;
   return static_cast<std::uint8_t>(value + 0.5f);
-}
-
-// Sizes in photo pixels, proportional to the diagonal so that the drawing looks the same at any resolution.
-struct Sizes {
-  float line;            // half the contour's width
-  float dot, ring, pen;  // radii of a tap's dot and ring, half the ring's width
-  float edge;            // dark rim around the dot and the ring
-
-  explicit Sizes(const ImageView& image) {
-    const float diagonal = std::hypot(static_cast<float>(image.width), static_cast<float>(image.height));
-    line = std::max(2.0f, diagonal / 400) / 2;
-    dot = std::max(2.5f, diagonal / 260);
-    ring = 2.6f * dot;
-    pen = 0.38f * dot;
-    edge = std::max(1.0f, 0.4f * dot);
-  }
-};
-
-// The eight compass points at about `radius` pixels.
-struct Neighbours {
-  int dx[8], dy[8], reach;
-  float distance[8];
-
-  explicit Neighbours(float radius) {
-    const int straight = std::max(1, static_cast<int>(std::lround(radius)));
-    const int slant = std::max(1, static_cast<int>(std::lround(radius * 0.70710678f)));
-    reach = std::max(straight, slant);
-    int i = 0;
-    for (int y = -1; y <= 1; ++y) {
-      for (int x = -1; x <= 1; ++x) {
-        if (x == 0 && y == 0) continue;
-        const int step = x != 0 && y != 0 ? slant : straight;
-        dx[i] = x * step, dy[i] = y * step;
-        distance[i] = std::hypot(static_cast<float>(dx[i]), static_cast<float>(dy[i]));
-        ++i;
-      }
-    }
-  }
-};
-
-// How far the probability is above the threshold; NaN counts as background.
-[[gnu::always_inline]] inline float above(float probability, float threshold) {
-  return (probability > 0 ? probability : 0) - threshold;
 }
 
 // Lowers nearest[i] to the distance at which the line from a pixel to its neighbour crosses the threshold, if it does.
@@ -81,7 +30,6 @@ MFS_MULTIVERSION void paint_piece(PixelFormat format, const std::uint8_t* src, c
   PixelPlanes px;
   load_pixels(format, src, n, px);
   std::uint8_t* const channels[3] = {px.r, px.g, px.b};
-  const float tint[3] = {kTint.r, kTint.g, kTint.b}, line[3] = {kLine.r, kLine.g, kLine.b};
   for (int p = 0; p < 3; ++p) {
     std::uint8_t* const plane = channels[p];
     for (int i = 0; i < n; ++i) {
@@ -90,8 +38,8 @@ MFS_MULTIVERSION void paint_piece(PixelFormat format, const std::uint8_t* src, c
       cover = cover > 0 ? cover : 0;
       cover = cover < 1 ? cover : 1;
       float value = static_cast<float>(plane[i]);
-      value += (tint[p] - value) * opacity;
-      value += (line[p] - value) * cover;
+      value += (kTint[p] - value) * opacity;
+      value += (kLine[p] - value) * cover;
       plane[i] = static_cast<std::uint8_t>(static_cast<int>(value + 0.5f));
     }
   }
@@ -114,8 +62,8 @@ void find_contour(const Overlay& e, const Neighbours& neighbours, int x, int y, 
 }
 
 // The part of a tap's mark that lies on row y: ring and dot in white, each with a dark rim.
-void draw_tap(const Sizes& sizes, Point tap, int y, int width, std::uint8_t* row) {
-  const float reach = sizes.ring + sizes.pen + sizes.edge + 1;
+void draw_tap(const OverlaySizes& sizes, Point tap, int y, int width, std::uint8_t* row) {
+  const float reach = sizes.tap_reach();
   const float dy = static_cast<float>(y) - tap.y;
   if (!(std::abs(dy) <= reach) || tap.x < -reach || tap.x > static_cast<float>(width) + reach) return;
   const int begin = std::max(0, static_cast<int>(tap.x - reach)), end = std::min(width, static_cast<int>(tap.x + reach) + 2);
@@ -124,9 +72,7 @@ void draw_tap(const Sizes& sizes, Point tap, int y, int width, std::uint8_t* row
     const float outside = std::min(d - sizes.dot, std::abs(d - sizes.ring) - sizes.pen);  // of dot and ring
     const float dark = std::clamp(sizes.edge + 0.5f - outside, 0.0f, 1.0f), white = std::clamp(0.5f - outside, 0.0f, 1.0f);
     std::uint8_t* px = row + 3 * x;
-    px[0] = blend(blend(px[0], kOutline.r, dark), kLine.r, white);
-    px[1] = blend(blend(px[1], kOutline.g, dark), kLine.g, white);
-    px[2] = blend(blend(px[2], kOutline.b, dark), kLine.b, white);
+    for (int c = 0; c < 3; ++c) px[c] = blend(blend(px[c], kOutline[c], dark), kLine[c], white);
   }
 }
 
@@ -134,7 +80,7 @@ void draw_tap(const Sizes& sizes, Point tap, int y, int width, std::uint8_t* row
 
 Status run(const Cpu& cpu, const Overlay& e) {
   if (Status s = check(e); !s) return s;
-  const Sizes sizes(e.image);
+  const OverlaySizes sizes(e.image.width, e.image.height);
   const Neighbours neighbours(sizes.line + 1);
   const int channels = channels_of(e.image.format), width = e.image.width;
   parallel_ranges(cpu, e.image.height, [&](std::int64_t begin, std::int64_t end, int) {

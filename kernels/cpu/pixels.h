@@ -1,10 +1,11 @@
-// Photo rows as planes and the opacity of the object: what the effects share. Always inlined, so that these loops are compiled
+// Photo rows as planes: what the effects share. Always inlined, so that these loops are compiled
 // for the instruction set of the leaf function that calls them.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/effects_geometry.h"
 #include "kernels/tensor_view.h"
 
 namespace mfs::core {
@@ -39,14 +40,6 @@ template <int kChannels>
       std::memcpy(to.b, src, static_cast<std::size_t>(n));
       return;
   }
-}
-
-// Opacity 0..255: 0 below probability 0.25, 255 above 0.75, linear between. NaN counts as background.
-[[gnu::always_inline]] inline int soft_alpha(float probability) {
-  float a = (probability - 0.25f) * 510;
-  a = a > 0 ? a : 0;
-  a = a < 255 ? a : 255;
-  return static_cast<int>(a + 0.5f);
 }
 
 }  // namespace mfs::core

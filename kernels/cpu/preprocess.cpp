@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "kernels/check.h"
 #include "kernels/cpu/element.h"
@@ -11,6 +10,7 @@
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/preprocess_geometry.h"
 
 namespace mfs::core {
 namespace {
@@ -22,34 +22,24 @@ struct Filter {
   float* weight = nullptr;
 };
 
-float filter_scale(int src, int dst) { return static_cast<float>(src) / static_cast<float>(dst); }
-
 Filter take_filter(int src, int dst, ScratchCutter& scratch) {
   Filter f;
-  f.most = static_cast<int>(std::ceil(std::max(filter_scale(src, dst), 1.0f))) * 2 + 1;
+  f.most = TriangleFilter(src, dst).most();
   f.first = scratch.take<int>(dst);
   f.count = scratch.take<int>(dst);
   f.weight = scratch.take<float>(std::int64_t{dst} * f.most);
   return f;
 }
 
-// PyTorch's window rule, in float where PyTorch works in float: its rounding of `center` decides digits that networks saw when
-// they were trained.
 void fill_filter(const Filter& f, int src, int dst) {
-  const float scale = filter_scale(src, dst), support = std::max(scale, 1.0f), inverse = 1.0f / support;
+  const TriangleFilter rule(src, dst);
   for (int i = 0; i < dst; ++i) {
-    const auto center = static_cast<float>(scale * (i + 0.5));
-    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(center + support + 0.5), src) - first;
+    const FilterWindow window = window_at(rule, i);
     float* weight = f.weight + std::int64_t{i} * f.most;
     float total = 0;
-    for (int j = 0; j < count; ++j) {
-      const float distance = std::abs(static_cast<float>((static_cast<float>(j + first) - center + 0.5) * inverse));
-      weight[j] = distance < 1.0f ? 1.0f - distance : 0.0f;
-      total += weight[j];
-    }
-    for (int j = 0; j < count; ++j) weight[j] /= total;
-    f.first[i] = first, f.count[i] = count;
+    for (int j = 0; j < window.count; ++j) total += weight[j] = weight_at(rule, window, j);
+    for (int j = 0; j < window.count; ++j) weight[j] /= total;
+    f.first[i] = window.first, f.count[i] = window.count;
   }
 }
 
@@ -77,37 +67,19 @@ MFS_MULTIVERSION void sum_rows(const std::uint8_t* src, std::int64_t stride, con
   }
 }
 
-// What turns sums of bytes into network input: value[k] = sum[source[k]] * gain[k] + offset[k].
-struct Colour {
-  int step;       // values per photo pixel
-  int source[3];  // where R, G and B are among them
-  float gain[3], offset[3];
-};
-
-Colour colour_of(const Preprocess& op) {
-  Colour colour{channels_of(op.image.format), {0, 1, 2}, {}, {}};
-  if (op.image.format == PixelFormat::kGrey) std::fill_n(colour.source, 3, 0);
-  if (op.image.format == PixelFormat::kBgr) std::swap(colour.source[0], colour.source[2]);
-  for (int k = 0; k < 3; ++k) {
-    colour.gain[k] = static_cast<float>(1 / (255.0 * op.std[k]));
-    colour.offset[k] = static_cast<float>(-double{op.mean[k]} / op.std[k]);
-  }
-  return colour;
-}
-
 // One output row. Four values are read per photo pixel whatever its format: `row` has room for three more at its end.
 template <typename T>
 MFS_MULTIVERSION void filter_row(const float* row, const Filter& f, int width, const Colour& colour, const float* guidance,
-                                 T* dst) {
-  for (int x = 0; x < width; ++x) {
+                                 T* dst, int channels, std::ptrdiff_t pitch) {
+  for (int x = 0; x < width; ++x, dst += pitch) {
     const float* weight = f.weight + std::int64_t{x} * f.most;
     const float* src = row + std::int64_t{f.first[x]} * colour.step;
     float sum[4] = {};
     for (int j = 0; j < f.count[x]; ++j, src += colour.step) {
       for (int k = 0; k < 4; ++k) sum[k] += weight[j] * src[k];
     }
-    for (int k = 0; k < 3; ++k) *dst++ = static_cast<T>(sum[colour.source[k]] * colour.gain[k] + colour.offset[k]);
-    if (guidance != nullptr) *dst++ = static_cast<T>(guidance[x]);
+    for (int k = 0; k < 3; ++k) dst[k] = static_cast<T>(sum[colour.source[k]] * colour.gain[k] + colour.offset[k]);
+    if (channels == 4) dst[3] = static_cast<T>(guidance != nullptr ? guidance[x] : 0.0f);
   }
 }
 
@@ -139,9 +111,8 @@ void draw_guidance_row(const Preprocess& op, int y, double* square, float* out) 
   const float scale = op.guidance.scale;
   switch (op.guidance.kind) {
     case Guidance::Kind::kGaussian:
-      return gaussian(square, -0.5 / (parameter * parameter), scale, width, out);
     case Guidance::Kind::kGaussianFwhm:
-      return gaussian(square, -4 * std::numbers::ln2 / (parameter * parameter), scale, width, out);
+      return gaussian(square, gaussian_factor(op.guidance), scale, width, out);
     case Guidance::Kind::kEuclidean:
       for (int x = 0; x < width; ++x) {
         out[x] = static_cast<float>(scale * (std::min(std::sqrt(square[x]), parameter) / parameter));
@@ -198,7 +169,8 @@ void preprocess(const Cpu& cpu, const Preprocess& op, const Layout& l) {
       sum_rows(op.image.row(l.y.first[y]), op.image.row_stride, l.y.weight + std::int64_t{y} * l.y.most, l.y.count[y], values,
                rows.sums);
       if (guided) draw_guidance_row(op, y, rows.square, rows.guidance);
-      filter_row(rows.sums, l.x, op.dst.shape.w, colour, guided ? rows.guidance : nullptr, row_of<T>(op.dst, y));
+      filter_row(rows.sums, l.x, op.dst.shape.w, colour, guided ? rows.guidance : nullptr, row_of<T>(op.dst, y), op.dst.shape.c,
+                 op.dst.pitch);
     }
   });
 }

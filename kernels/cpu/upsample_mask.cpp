@@ -1,7 +1,6 @@
 #include "kernels/upsample_mask.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/check.h"
 #include "kernels/cpu/element.h"
@@ -9,13 +8,11 @@
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/mask_decision.h"
 #include "kernels/resize_bilinear.h"
 
 namespace mfs::core {
 namespace {
-
-// a + t * (b - a) can be fused in one way only, so a value is the same in every loop that computes it.
-MFS_INLINE float lerp(float a, float b, float t) { return a + t * (b - a); }
 
 MFS_MULTIVERSION void sigmoid_of(const float* src, std::int64_t count, float* dst) {
   MFS_INDEPENDENT
@@ -27,29 +24,16 @@ void expand(const float* row, const int* lo, const float* t, int grid_width, int
   for (int x = 0; x < width; ++x) dst[x] = lerp(row[lo[x]], row[std::min(lo[x] + 1, grid_width - 1)], t[x]);
 }
 
-// The mask is decided on the interpolated value (`cut` is the threshold in its domain), with or without a probability next to
-// it. A probability that rounding put on the other side of the threshold (an error below 1e-6) is moved to the mask's side:
-// mask == (probability > threshold) holds exactly.
-struct Decision {
-  float cut, threshold, above;  // above: the smallest float greater than threshold
-};
-
 template <bool kSigmoid, bool kProbability, bool kMask>
 MFS_MULTIVERSION void finish_row(const float* a, const float* b, float t, int width, const Decision& decision,
                                  float* probability, std::uint8_t* mask) {
-  const float cut = decision.cut, threshold = decision.threshold, above = decision.above;
+  const Decision d = decision;
   MFS_INDEPENDENT
   for (int x = 0; x < width; ++x) {
     const float v = lerp(a[x], b[x], t);
-    const bool object = v > cut;
+    const bool object = v > d.cut;
     if constexpr (kProbability) {
-      float p = v;
-      if constexpr (kSigmoid) {
-        p = fast_sigmoid(v);
-        const float at_least = p < above ? above : p, at_most = p > threshold ? threshold : p;
-        p = object ? at_least : at_most;
-      }
-      probability[x] = p;
+      probability[x] = kSigmoid ? on_side_of(fast_sigmoid(v), object, d) : v;
     }
     if constexpr (kMask) mask[x] = object ? 255 : 0;
   }
@@ -102,9 +86,7 @@ Status run(const Cpu& cpu, const UpsampleMask& op) {
     sigmoid_of(grid, op.logit.shape.elements(), l.probability);
     grid = l.probability;
   }
-  const double threshold = op.threshold;
-  const Decision decision{of_logit ? static_cast<float>(std::log(threshold / (1 - threshold))) : op.threshold, op.threshold,
-                          std::nextafter(op.threshold, 1.0f)};
+  const Decision decision = decision_of(op);
   const FinishRow finish = of_logit ? finish_row_for<true>(op) : finish_row_for<false>(op);
 
   parallel_ranges(cpu, op.height, [&](std::int64_t begin, std::int64_t end, int thread) {

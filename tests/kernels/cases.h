@@ -18,6 +18,7 @@ struct ConvCase {
   int gap = 0;
   Residual residual = Residual::kNone;
   bool relu = false;
+  int joined = 0, joined_stride = 1;  // channels of a second source
 };
 inline const std::vector<ConvCase> kConv{
     {"one number", {1, 1, 1, 1}, 1, 1},
@@ -46,6 +47,25 @@ inline const std::vector<ConvCase> kConv{
     {"3x3 on a large map", {1, 91, 93, 128}, 128, 3, 1, 1, 1, 0, Residual::kSeparate, true},
     {"layer1.0.conv2, quarter size", {1, 32, 32, 64}, 64, 3, 1, 1, 1, 0, Residual::kNone, true},
 };
+// Tiles, tails and splits of matrix products: rows are pixels. For the tensor cores of GPUs.
+inline const std::vector<ConvCase> kConvTiles{
+    {"one tile exactly", {1, 16, 8, 64}, 128, 1},
+    {"one row and column more than a tile", {1, 3, 43, 64}, 136, 1, 1, 1, 0, 0, Residual::kSeparate, true},
+    {"slices of 8, three images", {3, 5, 7, 24}, 40, 3, 1, 1, 1, 16, Residual::kInPlace, true},
+    {"slices that are not aligned", {1, 6, 7, 16}, 24, 3, 1, 1, 1, 3, Residual::kSeparate, true},
+    {"long sum on a small map", {1, 4, 4, 1024}, 64, 1, 1, 1, 0, 0, Residual::kSeparate, true},
+    {"long 3x3 sum on a small map", {1, 3, 5, 256}, 40, 3, 1, 2, 2, 0, Residual::kNone, true},
+    {"stem of a wide photo", {2, 10, 96, 4}, 96, 7, 2, 1, 3, 0, Residual::kNone, true},
+    {"5x5 stride 2 of 4 channels", {1, 12, 10, 4}, 16, 5, 2, 1, 2},
+    {"4x4 stride 2 of 4 channels, even padding", {1, 12, 10, 4}, 16, 4, 2, 1, 2},
+};
+// A projected shortcut that joins the convolution it is added to.
+inline const std::vector<ConvCase> kConvJoined{
+    {"1x1 + 1x1", {1, 9, 7, 64}, 96, 1, 1, 1, 0, 0, Residual::kNone, true, 64},
+    {"1x1 + 1x1 stride 2", {1, 5, 6, 128}, 64, 1, 1, 1, 0, 8, Residual::kNone, true, 72, 2},
+    {"1x1 + 1x1, odd channels", {2, 5, 4, 19}, 21, 1, 1, 1, 0, 0, Residual::kSeparate, true, 13},
+    {"3x3 stride 2 + 1x1 stride 2", {1, 11, 9, 16}, 24, 3, 2, 1, 1, 0, Residual::kNone, true, 8, 2},
+};
 inline const std::vector<ConvCase> kConvLayers{
     {"conv1 + init.0", {1, 512, 512, 4}, 320, 7, 2, 1, 3, 0, Residual::kNone, true},
     {"layer1.0.conv2", {1, 128, 128, 64}, 64, 3, 1, 1, 1, 0, Residual::kNone, true},
@@ -63,8 +83,13 @@ inline Conv problem(const ConvCase& k, DType dtype) {
   p.dst = {k.src.n, conv_size(k.src.h, k.kernel, k.stride, k.dilation, k.pad),
            conv_size(k.src.w, k.kernel, k.stride, k.dilation, k.pad), k.cout};
   p.residual = k.residual != Residual::kNone, p.relu = k.relu;
+  if (k.joined > 0) {
+    p.joined = {k.src.n, (p.dst.h - 1) * k.joined_stride + 1, (p.dst.w - 1) * k.joined_stride + 1, k.joined};
+    p.joined_stride = k.joined_stride;
+  }
   if (k.gap == 0) return p;
   p.src_pitch = k.src.c + k.gap, p.dst_pitch = k.cout + k.gap;
+  if (k.joined > 0) p.joined_pitch = k.joined + k.gap;
   if (p.residual) p.residual_pitch = k.residual == Residual::kInPlace ? p.dst_pitch : k.cout + 2 * k.gap;
   return p;
 }

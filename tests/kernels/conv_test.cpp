@@ -12,27 +12,27 @@
 namespace mfs::core::test {
 namespace {
 
-// Everything a convolution reads. Weights are representable in bf16, so that packing them for bf16 rounds nothing.
+// Everything a convolution reads. Weights are representable in bf16 and f16, so that packing them rounds nothing.
 struct Data {
   Tensor src, weights, bias, residual;  // weights: one "pixel" per output and input channel, kernel x kernel "channels"
+  Tensor joined, joined_weights;        // of at least one channel, which is not used if nothing is joined
 
   const float* floats(const Tensor& t) const { return static_cast<const float*>(t.view().data); }
 };
 
 Data make(const Conv& p, bool integers) {
   const Shape taps{1, p.dst.c, p.src.c, p.kernel * p.kernel}, vector{1, 1, 1, p.dst.c};
-  Data d = integers
-               ? Data{small_integers(p.src, p.dtype, p.src_pitch, 20), small_integers(taps, DType::kF32, 0, 21),
-                      small_integers(vector, DType::kF32, 0, 22, 20), small_integers(p.dst, p.dtype, p.residual_pitch, 23, 50)}
-               : Data{random_values(p.src, p.dtype, p.src_pitch, 20), Tensor(taps, DType::kF32),
-                      random_values(vector, DType::kF32, 0, 22), random_values(p.dst, p.dtype, p.residual_pitch, 23)};
-  if (integers) return d;
-  const Tensor rounded = random_values(taps, DType::kBF16, 0, 21);
-  for (int o = 0; o < taps.h; ++o) {
-    for (int i = 0; i < taps.w; ++i) {
-      for (int t = 0; t < taps.c; ++t) d.weights.set(0, o, i, t, rounded.at(0, o, i, t));
-    }
+  const Shape joined = p.joined.c > 0 ? p.joined : Shape{}, joined_taps{1, p.dst.c, joined.c, 1};
+  if (integers) {
+    return {small_integers(p.src, p.dtype, p.src_pitch, 20),     small_integers(taps, DType::kF32, 0, 21),
+            small_integers(vector, DType::kF32, 0, 22, 20),      small_integers(p.dst, p.dtype, p.residual_pitch, 23, 50),
+            small_integers(joined, p.dtype, p.joined_pitch, 24), small_integers(joined_taps, DType::kF32, 0, 25)};
   }
+  Data d{random_values(p.src, p.dtype, p.src_pitch, 20),     small_integers(taps, DType::kF32, 0, 21, 128),
+         random_values(vector, DType::kF32, 0, 22),          random_values(p.dst, p.dtype, p.residual_pitch, 23),
+         random_values(joined, p.dtype, p.joined_pitch, 24), small_integers(joined_taps, DType::kF32, 0, 25, 128)};
+  for (Tensor* weights : {&d.weights, &d.joined_weights})
+    for (std::int64_t i = 0; i < weights->shape().elements(); ++i) weights->floats()[i] /= 128;
   return d;
 }
 
@@ -61,7 +61,7 @@ int pixel_step(const Conv& p) { return cost(p).flops > 1000000000 ? 31 : 1; }
 std::int64_t pixel_number(const Shape& s, int n, int y, int x) { return (std::int64_t{n} * s.h + y) * s.w + x; }
 
 std::vector<Sum> reference(const Conv& p, const Data& d) {
-  const std::vector<double> src = dense(d.src), weights = dense(d.weights);
+  const std::vector<double> src = dense(d.src), weights = dense(d.weights), joined_weights = dense(d.joined_weights);
   const int area = p.kernel * p.kernel;
   std::vector<Sum> sums;
   for (int n = 0; n < p.dst.n; ++n) {
@@ -79,6 +79,9 @@ std::vector<Sum> reference(const Conv& p, const Data& d) {
             const double* filter = &weights[static_cast<std::size_t>(std::int64_t{o} * p.src.c * area + tap)];
             for (int i = 0; i < p.src.c; ++i) add(pixel[i] * filter[std::ptrdiff_t{i} * area]);
           }
+          for (int i = 0; i < p.joined.c; ++i)
+            add(d.joined.at(n, y * p.joined_stride, x * p.joined_stride, i) *
+                joined_weights[static_cast<std::size_t>(o * p.joined.c + i)]);
           add(d.bias.at(0, 0, 0, o));
           if (p.residual) add(d.residual.at(n, y, x, o));
           if (p.relu) s.value = std::max(s.value, 0.0);
@@ -90,13 +93,15 @@ std::vector<Sum> reference(const Conv& p, const Data& d) {
   return sums;
 }
 
-// Integers: exact sums, one rounding to the element type. Otherwise as many roundings as terms, and that last one.
+// Integers: exact sums, one rounding to the element type. Otherwise as many roundings as terms, and that last one. Tensor cores
+// truncate inside their sums, with two bits less.
 // Winograd multiplies transformed values, whose rounding does not follow the terms of one output: there the bound follows the
 // standard deviation of a sum of that length. F(2x2) transforms by +-1 and halves, F(4x4) by up to 8 along both axes; in bf16
 // the transformed values are rounded, too. (Measured: less than half of these bounds.)
 Expected expected(const Conv& p, const Sum& s, bool integers, const std::string& algorithm) {
-  const double terms = static_cast<double>(p.src.c) * p.kernel * p.kernel + 2;
-  double arithmetic = integers ? 0 : terms * kEps * s.magnitude;
+  const double terms = static_cast<double>(p.src.c) * p.kernel * p.kernel + p.joined.c + 2;
+  const double unit = algorithm.starts_with("mma") ? 0x1p-22 : kEps;
+  double arithmetic = integers ? 0 : terms * unit * s.magnitude;
   if (algorithm.find("winograd") != std::string::npos) {
     const double largest_product = integers ? 9 : 1;
     const double f32_unit = (algorithm.find("4x4") != std::string::npos ? 400 : 40) * kEps;
@@ -111,24 +116,27 @@ void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
   const Data d = make(p, integers);
   const std::vector<Sum> sums = reference(p, d);
   for (const Backend& backend : backends()) {
+    if (!backend.takes(cost(p))) continue;
     CAPTURE(dtype);
     CAPTURE(integers);
     CAPTURE(backend);
-    const auto conv = prepare(cpu, p, d.floats(d.weights), d.floats(d.bias));
-    const std::string algorithm = conv->algorithm();
+    const auto conv = prepare(backend.device, p, d.floats(d.weights), d.floats(d.bias), d.floats(d.joined_weights));
+    const std::string& algorithm = conv->algorithm();
     CAPTURE(algorithm);
     Tensor dst(p.dst, dtype, p.dst_pitch);
     const bool in_place = k.residual == cases::Residual::kInPlace;
     if (in_place) {
       for (int y = 0; y < p.dst.h; ++y) {
         for (int x = 0; x < p.dst.w; ++x) {
-          for (int c = 0; c < p.dst.c; ++c) dst.set(0, y, x, c, d.residual.at(0, y, x, c));
+          for (int n = 0; n < p.dst.n; ++n)
+            for (int c = 0; c < p.dst.c; ++c) dst.set(n, y, x, c, d.residual.at(n, y, x, c));
         }
       }
     }
     const View residual = in_place ? View(dst.view()) : p.residual ? d.residual.view() : View();
     GuardedBytes scratch(conv->scratch_bytes());
-    MFS_REQUIRE_OK(conv->run(cpu, d.src.view(), residual, dst.view(), scratch.data()));
+    MFS_REQUIRE_OK(conv->run(backend.device, {d.src.view(), residual, d.joined.view(), dst.view(), scratch.data()}));
+    MFS_REQUIRE_OK(finish(backend));
     MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
                       const std::int64_t pixel = pixel_number(p.dst, n, y, x);
                       if (pixel % pixel_step(p) != 0) return Expected{dst.at(n, y, x, c)};
@@ -139,29 +147,45 @@ void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
   }
 }
 
-TEST_CASE("conv is exact on integers (Winograd: close)") {
-  for (const auto& k : cases::kConv) SUBCASE(k.name) {
-      run_case(k, DType::kF32, true);
-      run_case(k, DType::kBF16, true);
+#if MFS_TEST_CUDA
+// f32 is for few pixels, like the pooled context's.
+constexpr DType kConvDTypes[] = {DType::kF16, DType::kBF16, DType::kF32};
+#else
+constexpr DType kConvDTypes[] = {DType::kF32, DType::kBF16};
+#endif
+
+void run_list(const std::vector<cases::ConvCase>& list, bool integers) {
+  for (const auto& k : list) SUBCASE(k.name) {
+      for (const DType dtype : kConvDTypes) run_case(k, dtype, integers);
     }
 }
 
-TEST_CASE("conv matches the double-precision reference on random numbers") {
-  for (const auto& k : cases::kConv) SUBCASE(k.name) {
-      run_case(k, DType::kF32, false);
-      run_case(k, DType::kBF16, false);
-    }
+TEST_CASE("conv is exact on integers (Winograd: close)") { run_list(cases::kConv, true); }
+TEST_CASE("conv matches the double-precision reference on random numbers") { run_list(cases::kConv, false); }
+TEST_CASE("conv tiles, tails and splits are exact on integers") { run_list(cases::kConvTiles, true); }
+#if MFS_TEST_CUDA
+TEST_CASE("conv with a joined source is exact on integers") { run_list(cases::kConvJoined, true); }
+TEST_CASE("conv with a joined source matches the double-precision reference") { run_list(cases::kConvJoined, false); }
+#else
+TEST_CASE("conv of two sources is refused") {
+  const Conv p = cases::problem(cases::kConvJoined.front(), DType::kF32);
+  const std::vector<float> weights(static_cast<std::size_t>(p.dst.c) * 64);
+  CHECK_THROWS_AS(prepare(Cpu{}, p, weights.data(), weights.data(), weights.data()), Error);
 }
+#endif
 
 TEST_CASE("conv gives the same bits when it is run again") {
-  const Conv p = cases::problem(cases::kConv.back(), DType::kF32);
+  const Backend& backend = backends().front();
+  const Conv p = cases::problem(cases::kConv.back(), kDTypes[0]);
   const Data d = make(p, false);
-  const auto conv = prepare(Cpu{2}, p, d.floats(d.weights), d.floats(d.bias));
+  const auto conv = prepare(backend.device, p, d.floats(d.weights), d.floats(d.bias));
   GuardedBytes scratch(conv->scratch_bytes());
   Tensor first(p.dst, p.dtype), second(p.dst, p.dtype);
-  MFS_REQUIRE_OK(conv->run(Cpu{2}, d.src.view(), {}, first.view(), scratch.data()));
-  MFS_REQUIRE_OK(conv->run(Cpu{2}, d.src.view(), {}, second.view(), scratch.data()));
-  CHECK(std::memcmp(first.floats(), second.floats(), static_cast<std::size_t>(p.dst.elements()) * sizeof(float)) == 0);
+  for (Tensor* dst : {&first, &second}) {
+    MFS_REQUIRE_OK(conv->run(backend.device, {d.src.view(), {}, {}, dst->view(), scratch.data()}));
+    MFS_REQUIRE_OK(finish(backend));
+  }
+  CHECK(std::memcmp(first.view().data, second.view().data, static_cast<std::size_t>(first.view().bytes())) == 0);
 }
 
 TEST_CASE("conv refuses what does not fit") {
@@ -183,7 +207,8 @@ TEST_CASE("conv refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](Conv& c) { c.residual_pitch = 6; }), "residual has 7 channels");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.residual = false, c.residual_pitch = 7; }), "no residual");
   const std::vector<float> weights(7 * 5 * 9), bias(7);
-  CHECK_THROWS_AS(prepare(Cpu{}, with([](Conv& c) { c.stride = 0; }), weights.data(), bias.data()), Error);
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.joined = {1, 4, 6, 3}; }), "joined is 1x4x6x3");
+  CHECK_THROWS_AS(prepare(backends().front().device, with([](Conv& c) { c.stride = 0; }), weights.data(), bias.data()), Error);
 }
 
 }  // namespace

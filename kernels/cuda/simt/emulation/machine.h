@@ -34,7 +34,12 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
+  struct Work {
+    LaunchShape shape;
+    std::function<void()> body;
+  };
   void enqueue(const LaunchShape& shape, std::function<void()> body);
+  std::vector<Work> take_queue();  // what is queued, to be queued again later instead of being run now
 
   // Runs all queued kernels to their end. Fails with the first report, if there is any.
   Status synchronize();

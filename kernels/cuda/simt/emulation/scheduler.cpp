@@ -242,6 +242,13 @@ void Machine::enqueue(const LaunchShape& shape, std::function<void()> body) {
   state_->grids.push_back(std::move(grid));
 }
 
+std::vector<Machine::Work> Machine::take_queue() {
+  std::vector<Work> works;
+  for (auto& grid : state_->grids) works.push_back({grid->shape, std::move(grid->body)});
+  state_->grids.clear();
+  return works;
+}
+
 Status Machine::synchronize() {
   active = state_.get();
   try {

@@ -1,0 +1,273 @@
+// Convolution on CUDA: packing, the choice of a kernel, launches.
+#include "kernels/conv.h"
+
+#include <vector>
+
+#include "kernels/bfloat16.h"
+#include "kernels/cuda/conv_f32.h"
+#include "kernels/cuda/conv_mma.h"
+#include "kernels/cuda/conv_plan.h"
+#include "kernels/cuda/device.h"
+#include "kernels/error.h"
+#include "kernels/float16.h"
+
+namespace mfs::core {
+namespace {
+
+struct CudaWeights final : PackedWeights {
+  CudaMemory weights, bias;
+};
+
+CudaMemory to_device(const void* data, std::size_t bytes) {
+  CudaMemory memory(MemoryKind::kDevice, bytes);
+  if (const Status s = upload(memory.data(), data, bytes); !s) throw Error(s.code(), s.message());
+  return memory;
+}
+
+// A convolution whose kernel and strides may differ along the axes. tap(...) gives the checkpoint's filter position that a
+// filter position and channel of this one stands for, or false if there is none.
+struct Geometry {
+  int in_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, channels, src_pitch;
+  int pair_offset = -1;  // >= 0: every pixel is a pair of the photo's; the number of the pair's pixels before the window
+};
+
+Geometry geometry_of(const Conv& c) {
+  const int pitch = c.src_pitch ? c.src_pitch : c.src.c;
+  Geometry g{c.src.w, c.kernel, c.kernel, c.stride, c.stride, c.pad, c.pad, c.src.c, pitch};
+  // A stem: four channels at stride 2. Two neighbouring pixels are one of eight channels, whose windows move by one.
+  const bool stem = c.kernel > 1 && c.stride == 2 && c.dilation == 1 && c.src.c == 4 && pitch == 4 && c.src.w % 2 == 0;
+  if (!stem) return g;
+  g.in_w = c.src.w / 2, g.channels = g.src_pitch = 8, g.stride_w = 1;
+  g.pad_w = (c.pad + 1) / 2;
+  g.pair_offset = 2 * g.pad_w - c.pad;
+  g.kernel_w = (g.pair_offset + c.kernel + 1) / 2;
+  return g;
+}
+
+int chunks_of(int channels) { return (channels + kChunk - 1) / kChunk; }
+int steps_of(const Conv& c, const Geometry& g) {
+  const int chunks = g.kernel_h * g.kernel_w * chunks_of(g.channels) + chunks_of(c.joined.c);
+  return (chunks + kStepChunks - 1) / kStepChunks;
+}
+
+// The checkpoint's parameters in f32.
+struct Parameters {
+  std::vector<float> weights, joined, bias;
+
+  Parameters(const Conv& c, const ConvParameters& write)
+      : weights(static_cast<std::size_t>(std::int64_t{c.dst.c} * c.src.c * c.kernel * c.kernel)),
+        joined(static_cast<std::size_t>(std::int64_t{c.dst.c} * c.joined.c)),
+        bias(static_cast<std::size_t>(c.dst.c)) {
+    write(weights.data(), joined.data(), bias.data());
+  }
+};
+
+// Rows of K for every output channel: taps, then joined, chunks padded with zeros.
+template <typename Element>
+std::vector<Element> pack(const Conv& c, const Geometry& g, const Parameters& from) {
+  const std::int64_t row = std::int64_t{steps_of(c, g)} * kStepChunks * kChunk;
+  std::vector<Element> packed(static_cast<std::size_t>(c.dst.c * row), Element(0.0f));
+  for (int o = 0; o < c.dst.c; ++o) {
+    Element* to = packed.data() + o * row;
+    for (int tap = 0; tap < g.kernel_h * g.kernel_w; ++tap, to += chunks_of(g.channels) * kChunk) {
+      for (int e = 0; e < g.channels; ++e) {
+        const int channel = g.pair_offset < 0 ? e : e % 4, y = tap / g.kernel_w;
+        const int x = g.pair_offset < 0 ? tap % g.kernel_w : tap % g.kernel_w * 2 + e / 4 - g.pair_offset;
+        if (x < 0 || x >= c.kernel) continue;
+        const std::int64_t filter = std::int64_t{o} * c.src.c + channel;
+        to[e] = Element(from.weights[static_cast<std::size_t>((filter * c.kernel + y) * c.kernel + x)]);
+      }
+    }
+    for (int e = 0; e < c.joined.c; ++e)
+      to[e] = Element(from.joined[static_cast<std::size_t>(std::int64_t{o} * c.joined.c + e)]);
+  }
+  return packed;
+}
+
+template <typename Element>
+std::shared_ptr<const CudaWeights> packed_weights(const Conv& c, const Geometry& g, const ConvParameters& parameters) {
+  const Parameters from(c, parameters);
+  const std::vector<Element> packed = pack<Element>(c, g, from);
+  auto weights = std::make_shared<CudaWeights>();
+  weights->weights = to_device(packed.data(), packed.size() * sizeof(Element));
+  weights->bias = to_device(from.bias.data(), from.bias.size() * sizeof(float));
+  return weights;
+}
+
+bool aligned(const View& v) { return vectorises({v}); }
+
+class MmaConv final : public PreparedConv<Cuda> {
+ public:
+  MmaConv(const Cuda& cuda, const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
+      : problem_(problem), geometry_(geometry_of(problem)), steps_(steps_of(problem, geometry_)) {
+    plan_ = conv_plans({problem.dst.pixels(), problem.dst.c, steps_}, cuda.multiprocessors).front();
+    algorithm_ = plan_.text();
+    const bool f16 = problem.dtype == DType::kF16;
+    const std::string key = name + (f16 ? "#f16" : "#bf16") + (geometry_.pair_offset < 0 ? "" : "#pairs");
+    weights_ = std::static_pointer_cast<const CudaWeights>(cache.get(key, [&] {
+      return f16 ? packed_weights<Float16>(problem, geometry_, parameters)
+                 : packed_weights<BFloat16>(problem, geometry_, parameters);
+    }));
+  }
+
+  std::size_t scratch_bytes() const override {
+    return plan_.splits == 1 ? 0 : static_cast<std::size_t>(problem_.dst.elements() * plan_.splits) * sizeof(float);
+  }
+  const std::string& algorithm() const override { return algorithm_; }
+
+  Status run(const Cuda& cuda, const ConvArguments& a) const override {
+    return problem_.dtype == DType::kF16 ? run_as<simt::Half>(cuda, a) : run_as<simt::BFloat16>(cuda, a);
+  }
+
+ private:
+  template <class T>
+  ConvMmaParams<T> params(const ConvArguments& a) const {
+    const Conv& c = problem_;
+    ConvMmaParams<T> p{};
+    p.src = static_cast<const T*>(a.src.data);
+    p.joined = c.joined.c > 0 ? static_cast<const T*>(a.joined.data) : nullptr;
+    p.weights = reinterpret_cast<const T*>(weights_->weights.data());
+    p.residual = c.residual ? static_cast<const T*>(a.residual.data) : nullptr;
+    p.bias = reinterpret_cast<const float*>(weights_->bias.data());
+    p.dst = static_cast<T*>(a.dst.data);
+    p.partial = plan_.splits > 1 ? reinterpret_cast<float*>(a.scratch) : nullptr;
+    p.in_h = c.src.h, p.in_w = geometry_.in_w, p.out_h = c.dst.h, p.out_w = c.dst.w;
+    p.rows = static_cast<int>(c.dst.pixels()), p.columns = c.dst.c;
+    p.kernel_h = geometry_.kernel_h, p.kernel_w = geometry_.kernel_w;
+    p.stride_h = geometry_.stride_h, p.stride_w = geometry_.stride_w, p.dilation = c.dilation;
+    p.pad_h = geometry_.pad_h, p.pad_w = geometry_.pad_w, p.channels = geometry_.channels;
+    p.joined_channels = c.joined.c, p.joined_h = c.joined.h, p.joined_w = c.joined.w, p.joined_stride = c.joined_stride;
+    p.src_pitch = geometry_.src_pitch, p.joined_pitch = a.joined.pitch;
+    p.residual_pitch = a.residual.pitch, p.dst_pitch = a.dst.pitch;
+    p.steps = steps_, p.splits = plan_.splits, p.steps_per_split = (steps_ + plan_.splits - 1) / plan_.splits;
+    p.column_tiles = (c.dst.c + kConvTileModels[plan_.tile].columns - 1) / kConvTileModels[plan_.tile].columns;
+    p.relu = c.relu;
+    p.vector_store = aligned(a.dst) && (!c.residual || aligned(a.residual));
+    return p;
+  }
+
+  template <class T>
+  Status run_as(const Cuda& cuda, const ConvArguments& a) const {
+    const ConvMmaParams<T> p = params<T>(a);
+    // Folded pairs: the source's own four channels are not a vector, its pairs of them are.
+    const View src = geometry_.pair_offset < 0 ? a.src : View(a.src.data, a.src.dtype, {1, 1, 1, 8});
+    const bool vectors = aligned(src) && (problem_.joined.c == 0 || aligned(a.joined));
+    Status launched;
+    switch (plan_.tile) {
+      case 0:
+        launched = launch<T, ConvTile128x128>(cuda, p, vectors);
+        break;
+      case 1:
+        launched = launch<T, ConvTile128x64>(cuda, p, vectors);
+        break;
+      default:
+        launched = launch<T, ConvTile64x64>(cuda, p, vectors);
+        break;
+    }
+    if (!launched || plan_.splits == 1) return launched;
+    const std::int64_t vectors_of_dst = std::int64_t{p.rows} * chunks_of(p.columns);
+    return simt::launch(stream_of(cuda), threads_for("conv sum", vectors_of_dst), conv_sum_kernel<T>, p);
+  }
+
+  template <class T, class Tile>
+  Status launch(const Cuda& cuda, const ConvMmaParams<T>& p, bool vectors) const {
+    simt::LaunchShape shape;
+    shape.name = "conv";
+    const int row_tiles = (p.rows + Tile::kRows - 1) / Tile::kRows;
+    shape.grid = {static_cast<unsigned>(row_tiles * p.column_tiles), static_cast<unsigned>(p.splits), 1};
+    shape.block = {Tile::kThreads, 1, 1};
+    shape.shared_bytes = Tile::kSharedBytes;
+    return simt::launch(stream_of(cuda), shape, vectors ? conv_mma_kernel<T, Tile, true> : conv_mma_kernel<T, Tile, false>, p);
+  }
+
+  Conv problem_;
+  Geometry geometry_;
+  int steps_;
+  ConvPlan plan_;
+  std::string algorithm_;
+  std::shared_ptr<const CudaWeights> weights_;
+};
+
+class F32Conv final : public PreparedConv<Cuda> {
+ public:
+  F32Conv(const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
+      : problem_(problem) {
+    weights_ = std::static_pointer_cast<const CudaWeights>(cache.get(name + "#f32", [&] { return packed(parameters); }));
+  }
+
+  std::size_t scratch_bytes() const override { return 0; }
+  const std::string& algorithm() const override { return algorithm_; }
+
+  Status run(const Cuda& cuda, const ConvArguments& a) const override {
+    const Conv& c = problem_;
+    const ConvF32Params p{static_cast<const float*>(a.src.data),
+                          c.joined.c > 0 ? static_cast<const float*>(a.joined.data) : nullptr,
+                          reinterpret_cast<const float*>(weights_->weights.data()),
+                          reinterpret_cast<const float*>(weights_->bias.data()),
+                          c.residual ? static_cast<const float*>(a.residual.data) : nullptr,
+                          static_cast<float*>(a.dst.data),
+                          c.src,
+                          c.dst,
+                          c.joined,
+                          c.kernel,
+                          c.stride,
+                          c.dilation,
+                          c.pad,
+                          c.joined_stride,
+                          a.src.pitch,
+                          a.joined.pitch,
+                          a.residual.pitch,
+                          a.dst.pitch,
+                          c.relu};
+    const bool vectors = fours(a.src) && c.src.c % 4 == 0 && (c.joined.c == 0 || fours(a.joined));
+    const std::int64_t groups = (c.dst.pixels() + kF32Pixels - 1) / kF32Pixels * ((c.dst.c + kF32Channels - 1) / kF32Channels);
+    return simt::launch(stream_of(cuda), threads_for("conv f32", groups * 32, kF32Threads),
+                        vectors ? conv_f32_kernel<4> : conv_f32_kernel<1>, p);
+  }
+
+ private:
+  static bool fours(const View& v) {
+    return v.shape.c % 4 == 0 && v.pitch % 4 == 0 && reinterpret_cast<std::uintptr_t>(v.data) % 16 == 0;
+  }
+
+  std::shared_ptr<const CudaWeights> packed(const ConvParameters& parameters) const {
+    const Parameters from(problem_, parameters);
+    const int taps = problem_.kernel * problem_.kernel, cin = problem_.src.c, extra = problem_.joined.c;
+    std::vector<float> rows;
+    rows.reserve(from.weights.size() + from.joined.size());
+    for (std::int64_t o = 0; o < problem_.dst.c; ++o) {
+      for (int tap = 0; tap < taps; ++tap)
+        for (int i = 0; i < cin; ++i) rows.push_back(from.weights[static_cast<std::size_t>((o * cin + i) * taps + tap)]);
+      for (int i = 0; i < extra; ++i) rows.push_back(from.joined[static_cast<std::size_t>(o * extra + i)]);
+    }
+    auto weights = std::make_shared<CudaWeights>();
+    weights->weights = to_device(rows.data(), rows.size() * sizeof(float));
+    weights->bias = to_device(from.bias.data(), from.bias.size() * sizeof(float));
+    return weights;
+  }
+
+  Conv problem_;
+  std::string algorithm_ = "f32";
+  std::shared_ptr<const CudaWeights> weights_;
+};
+
+// Pixels are counted in 32 bits, window corners in 16.
+Status check_on_cuda(const Conv& c) {
+  if (Status s = check(c); !s) return s;
+  constexpr int kLargestSide = 30000;
+  constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;
+  if (c.src.h > kLargestSide || c.src.w > kLargestSide || c.src.pixels() > kMostPixels || c.joined.pixels() > kMostPixels)
+    return refuse("conv", "src " + to_string(c.src) + " is too large for the GPU");
+  return {};
+}
+
+}  // namespace
+
+std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& conv, const ConvParameters& parameters,
+                                                  const std::string& name, PackCache& cache) {
+  if (const Status s = check_on_cuda(conv); !s) throw Error(s.code(), s.message());
+  if (conv.dtype == DType::kF32) return std::make_shared<F32Conv>(conv, parameters, name, cache);
+  return std::make_shared<MmaConv>(cuda, conv, parameters, name, cache);
+}
+
+}  // namespace mfs::core

@@ -1,0 +1,50 @@
+#include "kernels/cuda/conv_plan.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace mfs::core {
+namespace {
+
+// Clock cycles of an SM. Estimates from the instruction rates of sm_80; no measurement has tuned them yet.
+constexpr double kMultiplyAddsPerCycle = 1024;
+constexpr double kBlockOverhead = 1800;         // filling the pipeline, writing the tile
+constexpr double kAlone = 1.4;                  // a block that has the SM to itself hides less latency
+constexpr double kSumLaunch = 3500;             // one more kernel in the stream
+constexpr double kPartialBytesPerCycle = 2000;  // of the whole device, mostly L2
+
+constexpr int kMostSplits = 8, kFewestSteps = 4;  // steps per split
+
+double estimate(const ConvTileModel& tile, const ConvSize& size, int splits, int multiprocessors) {
+  const std::int64_t row_tiles = (size.rows + tile.rows - 1) / tile.rows;
+  const std::int64_t column_tiles = (size.columns + tile.columns - 1) / tile.columns;
+  const std::int64_t blocks = row_tiles * column_tiles * splits;
+  const double steps = (size.steps + splits - 1) / splits;
+  const double step = 64.0 * tile.rows * tile.columns / (kMultiplyAddsPerCycle * tile.efficiency);
+  const std::int64_t per_sm = (blocks + multiprocessors - 1) / multiprocessors;
+  // Blocks on one SM share its tensor cores; their overheads overlap with each other's sums.
+  const double together = std::min<double>(static_cast<double>(per_sm), tile.blocks_per_sm);
+  double cycles = static_cast<double>(per_sm) * (steps * step * (per_sm == 1 ? kAlone : 1) + kBlockOverhead / together);
+  if (splits > 1)
+    cycles += kSumLaunch + static_cast<double>(size.rows) * size.columns * 4 * (splits + 1) / kPartialBytesPerCycle;
+  return cycles;
+}
+
+}  // namespace
+
+std::string ConvPlan::text() const {
+  return kConvTileModels[tile].name + (splits > 1 ? ", split " + std::to_string(splits) : std::string());
+}
+
+std::vector<ConvPlan> conv_plans(const ConvSize& size, int multiprocessors) {
+  std::vector<ConvPlan> plans;
+  for (int splits = 1; splits <= kMostSplits; ++splits) {
+    if (splits > 1 && size.steps < splits * kFewestSteps) break;
+    for (int t = 0; t < static_cast<int>(std::size(kConvTileModels)); ++t)
+      plans.push_back({t, splits, estimate(kConvTileModels[t], size, splits, multiprocessors)});
+  }
+  std::ranges::stable_sort(plans, {}, &ConvPlan::cycles);
+  return plans;
+}
+
+}  // namespace mfs::core

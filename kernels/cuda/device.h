@@ -1,0 +1,87 @@
+// Devices, memory, copies and graphs, without CUDA's headers: the executor is ordinary C++. Two bodies: device.cu for hardware,
+// simt/emulation/device.cpp for the emulator.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/backend.h"
+#include "kernels/status.h"
+
+namespace mfs::core {
+
+struct CudaDeviceInfo {
+  int index = 0;  // of CUDA's runtime
+  std::string name;
+  int capability = 0, multiprocessors = 0;
+  std::size_t memory = 0;  // bytes
+};
+
+// The devices that the kernels run on (capability 8.0 and up); if there are none, `why_none` says why, as part of a sentence.
+std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none);
+
+// Makes a device the calling thread's; everything below and every kernel launch refers to it.
+Status select_device(int index);
+
+// Bytes on the current device, or of the host where the device can reach them by itself ("pinned"). 256-byte aligned.
+enum class MemoryKind { kDevice, kPinned };
+
+class CudaMemory {
+ public:
+  CudaMemory() = default;
+  CudaMemory(MemoryKind kind, std::size_t bytes);  // throws Error(kOutOfMemory)
+  std::byte* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::unique_ptr<std::byte, void (*)(std::byte*)> data_{nullptr, nullptr};
+  std::size_t size_ = 0;
+};
+
+// Copies to the device and waits; any host memory. For planning.
+Status upload(void* to_device, const void* from, std::size_t bytes);
+
+// Queued; the host's side is pinned memory and stays untouched until the stream has come this far.
+Status copy_to_device(const Cuda&, void* to, const void* from_pinned, std::size_t bytes);
+Status copy_to_host(const Cuda&, void* to_pinned, const void* from, std::size_t bytes);
+// Until everything queued is done.
+Status wait(const Cuda&);
+
+// A stream of our own on the current device.
+class CudaStream {
+ public:
+  CudaStream();  // throws Error
+  Cuda on(const CudaDeviceInfo& device) const { return {stream_.get(), device.multiprocessors, device.capability}; }
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> stream_{nullptr, nullptr};
+};
+
+// What `record` queues, recorded once to be queued as a whole. If the stream is being captured already (by the caller, into a
+// graph of his own), launch() becomes part of that graph.
+class CudaGraph {
+ public:
+  CudaGraph() = default;
+  CudaGraph(const Cuda&, const std::function<Status()>& record);  // throws Error
+  explicit operator bool() const { return graph_ != nullptr; }
+  Status launch(const Cuda&) const;
+
+ private:
+  std::shared_ptr<void> graph_;
+};
+
+// A moment in a stream.
+class CudaEvent {
+ public:
+  CudaEvent();  // throws Error
+  Status record(const Cuda&) const;
+  double milliseconds_since(const CudaEvent& earlier) const;  // both reached
+
+ private:
+  std::unique_ptr<void, void (*)(void*)> event_{nullptr, nullptr};
+};
+
+}  // namespace mfs::core
