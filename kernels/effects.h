@@ -29,6 +29,7 @@ struct BackgroundBlur {
 };
 
 // Photo tinted where the object is, its contour drawn, and a ring with a dot at every tap: dst RGB of the photo's size.
+// Taps are in host memory; on the GPU at most 256.
 struct Overlay {
   ImageView image;
   MapView probability;

@@ -42,8 +42,8 @@ std::int64_t taps_per_output(int src, int dst) { return std::max(2 * std::int64_
 Status check(const Preprocess& op) {
   if (Status s = check_image(op.image); !s) return s;
   if (Status s = check_tensor(kOp, "dst", op.dst); !s) return s;
-  if (!op.dst.dense()) return refuse(kOp, "dst is not dense");
-  const int channels = op.guidance.kind == Guidance::Kind::kNone ? 3 : 4;
+  // Without a guidance map a fourth channel is allowed: convolutions on the GPU like four better than three.
+  const int channels = op.guidance.kind == Guidance::Kind::kNone && op.dst.shape.c != 4 ? 3 : 4;
   if (Status s = check_shape(kOp, "dst", op.dst, {1, op.dst.shape.h, op.dst.shape.w, channels}); !s) return s;
   for (int c = 0; c < 3; ++c) {
     if (!(op.std[c] > 0) || !std::isfinite(op.std[c]) || !std::isfinite(op.mean[c])) {

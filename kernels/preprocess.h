@@ -18,11 +18,12 @@ struct Guidance {
   float scale = 1;
 };
 
-// dst (n = 1, any h and w, c = 4, or 3 when guidance is none), dense, f32 or bf16:
+// dst (n = 1, any h and w, c = 4, or 3 when guidance is none), any pitch; f32 or bf16, on the GPU f16 or bf16:
 //   channels 0..2 = (resize(rgb) / 255 - mean) / std, bilinear with half-pixel centres, antialiased when shrinking;
-//   channel 3     = guidance map of the taps, drawn on the network grid (taps scaled with the photo, not rounded).
-// Grey photos give R = G = B; alpha is ignored. Taps are finite photo coordinates, at least one unless guidance is none.
-// scratch: scratch_bytes() bytes, 64-byte aligned. Allocates nothing.
+//   channel 3     = guidance map of the taps, drawn on the network grid (taps scaled with the photo, not rounded);
+//                   zero when guidance is none.
+// Grey photos give R = G = B; alpha is ignored. Taps are finite photo coordinates in host memory, at least one unless guidance
+// is none; on the GPU at most 256. scratch: scratch_bytes() bytes, 64-byte aligned. Allocates nothing.
 struct Preprocess {
   ImageView image;
   std::span<const Point> taps;

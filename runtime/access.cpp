@@ -5,7 +5,7 @@ namespace mfs::core {
 namespace {
 
 struct Collect {
-  Access operator()(const ConvStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
+  Access operator()(const ConvStep& s) const { return with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.joined); }
   Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const GlobalAverageStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const LinearStep& s) const { return {{s.src}, {s.dst}}; }

@@ -9,9 +9,15 @@
 #define MFS_CPU_ENGINE "none"
 #endif
 
+#if MFS_HAVE_CUDA
+#define MFS_CUDA_INFO "targets " MFS_CUDA_TARGETS
+#else
+#define MFS_CUDA_INFO "none"
+#endif
+
 namespace mfs::core {
 
-const char* build_info() { return "cpu: " MFS_CPU_ENGINE "; cuda: none"; }
+const char* build_info() { return "cpu: " MFS_CPU_ENGINE "; cuda: " MFS_CUDA_INFO; }
 
 int all_threads() { return omp_get_num_procs(); }
 

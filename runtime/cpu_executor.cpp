@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <chrono>
 
-#include "kernels/upsample_mask.h"
 #include "layers/network.h"
-#include "runtime/cpu_binder.h"
 #include "runtime/memory_plan.h"
+#include "runtime/photo_steps.h"
+#include "runtime/step_binder.h"
 
 namespace mfs::core {
 namespace {
@@ -28,26 +28,14 @@ void return_packing_memory() {
 #endif
 }
 
-Preprocess preprocess_of(const RunRequest& r, const PreprocessDescription& p, const MutView& dst,
-                         std::span<std::byte> scratch) {
-  return {r.image, r.taps, p.mean, p.std, p.guidance, dst, scratch};
-}
-
-UpsampleMask upsample_of(const RunRequest& r, const NetworkDescription& n, const View& logit, std::span<std::byte> scratch) {
-  const auto domain = n.upsample == UpsampleDomain::kProbability ? UpsampleOf::kProbability : UpsampleOf::kLogit;
-  return {logit,         domain,         n.align_corners, r.threshold,
-          r.image.width, r.image.height, r.probability,   r.probability_stride,
-          r.mask,        r.mask_stride,  scratch};
-}
-
 }  // namespace
 
 CpuExecutor::CpuExecutor(const WeightsFile& file, PackCache& packs, const CpuPlanOptions& options)
     : file_(file), cpu_{options.threads} {
-  Lowered network = lower(build_network(file, options.height, options.width), options.dtype);
+  Lowered network = lower(build_network(file, options.height, options.width), {.dtype = options.dtype});
   if (!options.keep_named_values) share_buffers_in_place(network);
 
-  StepBinder binder(file, packs, cpu_, network);
+  StepBinder<Cpu> binder(file, packs, cpu_, options.threads, network);
   std::vector<std::size_t> scratch;
   for (const LoweredOp& op : network.ops) scratch.push_back(binder.prepare(op));
   return_packing_memory();
@@ -56,7 +44,7 @@ CpuExecutor::CpuExecutor(const WeightsFile& file, PackCache& packs, const CpuPla
 
   binder.place(arena_.data(), memory);
   for (std::size_t i = 0; i < network.ops.size(); ++i) {
-    BoundStep bound = binder.bind(i);
+    BoundStep<Cpu> bound = binder.bind(i);
     steps_.push_back({std::move(bound.run), {}});
     infos_.push_back(std::move(bound.info));
   }
@@ -118,13 +106,7 @@ void CpuExecutor::set_profiling(bool on) {
   for (Step& step : steps_) step.samples.clear();
 }
 
-double CpuExecutor::step_microseconds(std::size_t step) const {
-  std::vector<double> samples = steps_[step].samples;
-  if (samples.empty()) return 0;
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::nth_element(samples.begin(), middle, samples.end());
-  return *middle;
-}
+double CpuExecutor::step_microseconds(std::size_t step) const { return median(steps_[step].samples); }
 
 View CpuExecutor::named(const std::string& name) const {
   const auto it = named_.find(name);

@@ -9,7 +9,7 @@
 #include "kernels/preprocess.h"
 #include "runtime/aligned_buffer.h"
 #include "runtime/executor.h"
-#include "runtime/lowered.h"
+#include "runtime/step_binder.h"
 #include "weights/weights_file.h"
 
 namespace mfs::core {
@@ -52,7 +52,7 @@ class CpuExecutor final : public Executor {
   const WeightsFile& file_;
   Cpu cpu_;
   AlignedBuffer arena_, photo_scratch_;
-  std::vector<std::vector<float>> parameters_;  // of the operations that use them unpacked
+  Parameters parameters_;
   std::vector<Step> steps_;
   std::vector<StepInfo> infos_;
   std::map<std::string, View> named_;

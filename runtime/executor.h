@@ -1,6 +1,7 @@
 // Runs a planned network on one device for one network size.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,14 @@ struct RunRequest {
 struct Timings {
   double prepare = 0, infer = 0, finish = 0;  // milliseconds
 };
+
+// 0 for no samples.
+inline double median(std::vector<double> samples) {
+  if (samples.empty()) return 0;
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::ranges::nth_element(samples, middle);
+  return *middle;
+}
 
 struct StepInfo {
   std::string name, operation, algorithm;

@@ -38,6 +38,9 @@ struct ConvStep {
   Window window;
   bool relu = false;
   std::vector<Filters> filters;  // their outputs lie next to each other in dst
+  Place joined;                  // source of a 1x1 convolution added to this one (see Conv)
+  int joined_stride = 1;
+  Filters joined_filters;
 };
 struct MaxPoolStep {
   Place src, dst;
@@ -86,11 +89,16 @@ struct Lowered {
   std::vector<std::pair<std::string, Place>> named;  // values with names that exist after fusion
 };
 
+struct LowerOptions {
+  DType dtype = DType::kF32;    // of activations
+  bool join_shortcuts = false;  // projected shortcuts become more K of the convolutions they are added to
+};
+
 // Fuses batch norm, residual and ReLU into convolutions, SE scale with its shortcut, convolutions that read the same input
 // with the same window into one, and rewrites the PSP head so that neither the upsampled priors nor a concat exist
-// (network.md section 3). Activations are `dtype` (f32 or bf16); SE gates, pooled context and the logit are f32.
-// Throws Error(kUnsupported) for a graph it has no kernels for.
-Lowered lower(const Graph& graph, DType dtype);
+// (network.md section 3). SE gates, pooled context and the logit are f32. Throws Error(kUnsupported) for a graph it has no
+// kernels for.
+Lowered lower(const Graph& graph, const LowerOptions& options);
 
 // Every place a step reads and writes.
 struct Access {

@@ -11,7 +11,8 @@ namespace {
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, DType dtype) : graph_(graph), dtype_(dtype), users_(graph.ops.size()), done_(graph.ops.size()) {
+  Lowering(const Graph& graph, const LowerOptions& options)
+      : graph_(graph), options_(options), users_(graph.ops.size()), done_(graph.ops.size()) {
     for (std::size_t i = 0; i < graph.ops.size(); ++i)
       for (const Value v : graph.ops[i].inputs) users_[index(v)].push_back({static_cast<int>(i)});
   }
@@ -64,22 +65,42 @@ class Lowering {
     return users_[index(v)][0];
   }
 
-  // What follows a convolution and can be done by it: batch norm, a shortcut that is already there, ReLU.
+  // What follows a convolution and can be done by it: batch norm, a shortcut that is already there or has been left to this
+  // convolution, ReLU.
   struct Tail {
     std::string norm;
-    std::optional<Value> residual;
+    std::optional<Value> residual, joined;
     bool relu = false;
     Value end;  // the value after all of it
   };
   Tail tail_of(Value conv) {
-    Tail t{.norm = {}, .residual = {}, .relu = false, .end = conv};
+    Tail t{.norm = {}, .residual = {}, .joined = {}, .relu = false, .end = conv};
     if (const auto bn = only_user(t.end, OpKind::kBatchNorm)) t.norm = op(*bn).tensors, t.end = mark(*bn);
+    if (const auto sum = only_user(t.end, OpKind::kAdd); sum && left_for_later_.contains(other_operand(*sum, t.end).id)) {
+      t.joined = other_operand(*sum, t.end), t.end = mark(*sum);
+      if (const auto act = only_user(t.end, OpKind::kRelu)) t.relu = true, t.end = mark(*act);
+      return t;
+    }
     absorb_add_relu(t.end, t.residual, t.relu);
     return t;
   }
+  Value other_operand(Value sum, Value one) const { return op(sum).inputs[0] == one ? op(sum).inputs[1] : op(sum).inputs[0]; }
+
+  // A projected shortcut: a 1x1 convolution with batch norm, added to another convolution with batch norm. Left to that one.
+  bool leave_to_sum(Value conv) {
+    if (!options_.join_shortcuts || op(conv).window.kernel != 1) return false;
+    const auto bn = only_user(conv, OpKind::kBatchNorm);
+    const auto sum = bn ? only_user(*bn, OpKind::kAdd) : std::nullopt;
+    if (!sum) return false;
+    const Value other = other_operand(*sum, *bn);
+    if (places_.contains(other.id) || op(other).kind != OpKind::kBatchNorm || left_for_later_.contains(other.id)) return false;
+    left_for_later_[bn->id] = conv;
+    mark(conv), mark(*bn);
+    return true;
+  }
   void absorb_add_relu(Value& end, std::optional<Value>& residual, bool& relu) {
     if (const auto sum = only_user(end, OpKind::kAdd)) {
-      const Value other = op(*sum).inputs[0] == end ? op(*sum).inputs[1] : op(*sum).inputs[0];
+      const Value other = other_operand(*sum, end);
       if (places_.contains(other.id)) residual = other, end = mark(*sum);
     }
     if (const auto act = only_user(end, OpKind::kRelu)) relu = true, end = mark(*act);
@@ -93,11 +114,11 @@ class Lowering {
     const Op& o = op(v);
     switch (o.kind) {
       case OpKind::kInput:
-        return finish(v, new_place(o.shape, dtype_));
+        return finish(v, new_place(o.shape, options_.dtype));
       case OpKind::kConv:
         return lower_conv(v);
       case OpKind::kMaxPool:
-        return emit(v, o.inputs[0], dtype_, [&](Place s, Place d) { return MaxPoolStep{s, d, o.window}; });
+        return emit(v, o.inputs[0], options_.dtype, [&](Place s, Place d) { return MaxPoolStep{s, d, o.window}; });
       case OpKind::kGlobalAverage:
         return emit(v, o.inputs[0], DType::kF32, [](Place s, Place d) { return GlobalAverageStep{s, d}; });
       case OpKind::kLinear:
@@ -108,7 +129,7 @@ class Lowering {
         return lower_pools(v);
       case OpKind::kResize:
         if (is_prior(v)) return void(mark(v));  // the head interpolates its priors itself
-        return emit(v, o.inputs[0], dtype_, [&](Place s, Place d) { return ResizeStep{s, d, o.align_corners}; });
+        return emit(v, o.inputs[0], options_.dtype, [&](Place s, Place d) { return ResizeStep{s, d, o.align_corners}; });
       case OpKind::kConcat:
         return void(mark(v));  // exists only inside the head, which opens it
       case OpKind::kBatchNorm:
@@ -127,13 +148,17 @@ class Lowering {
   }
 
   void lower_conv(Value v) {
+    if (leave_to_sum(v)) return;
     const Op& o = op(v);
     const Tail t = tail_of(v);
-    ConvStep step{.src = place(o.inputs[0]), .residual = {}, .dst = {}, .window = o.window, .relu = t.relu, .filters = {}};
+    ConvStep step;
+    step.src = place(o.inputs[0]), step.window = o.window, step.relu = t.relu;
     step.filters.push_back({o.tensors, t.norm, o.shape.c, 0, step.src.shape.c, true});
     std::vector<Value> ends{t.end};
     if (t.residual)
       step.residual = place(*t.residual);
+    else if (t.joined)
+      join(*t.joined, step);
     else
       add_siblings(v, t, step, ends);
 
@@ -149,8 +174,16 @@ class Lowering {
       part.first_channel += part.shape.c;
     }
     for (std::size_t i = 1; i < step.filters.size(); ++i) name += " + " + step.filters[i].conv;
+    if (step.joined) name += " + " + step.joined_filters.conv;
     out_.ops.push_back({name, std::move(step)});
     done_[index(v)] = true;
+  }
+
+  void join(Value shortcut, ConvStep& step) const {
+    const Op& o = op(left_for_later_.at(shortcut.id));
+    step.joined = place(o.inputs[0]);
+    step.joined_stride = o.window.stride;
+    step.joined_filters = {o.tensors, op(shortcut).tensors, o.shape.c, 0, step.joined.shape.c, true};
   }
 
   // Later convolutions of the network's input with the same window and tail join this one: the stem and the fusion branch's
@@ -174,7 +207,7 @@ class Lowering {
     Value end = v;
     absorb_add_relu(end, residual, step.relu);
     if (residual) step.residual = place(*residual);
-    step.dst = new_place(op(end).shape, dtype_);
+    step.dst = new_place(op(end).shape, options_.dtype);
     out_.ops.push_back({op(op(v).inputs[1]).tensors + ".scale", step});
     done_[index(v)] = true;
     finish(end, step.dst);
@@ -217,17 +250,14 @@ class Lowering {
     const Filters filters{o.tensors, op(norm).tensors, o.shape.c, 0, 0, true};
     lower_priors(priors, filters, head);
 
-    head.features = new_place(o.shape, dtype_);
+    head.features = new_place(o.shape, options_.dtype);
     for (std::size_t i = 0; i < features.size(); ++i) {
       const auto [value, first] = features[i];
       Filters f = filters;
       f.first_in = first, f.in = op(value).shape.c, f.shift = i == 0;
-      ConvStep step{.src = place(value),
-                    .residual = i ? head.features : Place{},
-                    .dst = head.features,
-                    .window = {},
-                    .relu = false,
-                    .filters = {f}};
+      ConvStep step;
+      step.src = place(value), step.dst = head.features, step.filters = {f};
+      if (i) step.residual = head.features;
       out_.ops.push_back({o.tensors + (i ? ".late" : ""), std::move(step)});
     }
     head.dst = new_place(op(graph_.output).shape, DType::kF32);
@@ -272,23 +302,25 @@ class Lowering {
       shape.c = filters.out;
       const Place product = new_place(shape, DType::kF32);
       const std::string name = filters.conv + ".prior" + std::to_string(head.priors.size());
-      out_.ops.push_back(
-          {name, ConvStep{.src = prior, .residual = {}, .dst = product, .window = {}, .relu = false, .filters = {f}}});
+      ConvStep step;
+      step.src = prior, step.dst = product, step.filters = {f};
+      out_.ops.push_back({name, std::move(step)});
       head.priors.push_back(product);
       head.align_corners = op(resize).align_corners;
     }
   }
 
   const Graph& graph_;
-  DType dtype_;
+  LowerOptions options_;
   std::vector<std::vector<Value>> users_;
   std::vector<bool> done_;
   std::map<int, Place> places_;
+  std::map<int, Value> left_for_later_;  // a projected shortcut's value -> its convolution
   Lowered out_;
 };
 
 }  // namespace
 
-Lowered lower(const Graph& graph, DType dtype) { return Lowering(graph, dtype).run(); }
+Lowered lower(const Graph& graph, const LowerOptions& options) { return Lowering(graph, options).run(); }
 
 }  // namespace mfs::core

@@ -64,6 +64,7 @@ void share_buffers_in_place(Lowered& network) {
           if constexpr (requires { step.src; }) resolve(step.src);
           if constexpr (requires { step.gate; }) resolve(step.gate);
           if constexpr (requires { step.residual; }) resolve(step.residual);
+          if constexpr (requires { step.joined; }) resolve(step.joined);
           if constexpr (requires { step.features; }) resolve(step.features);
           if constexpr (requires { step.dst; }) resolve(step.dst);
           if constexpr (requires { step.grids; }) std::ranges::for_each(step.grids, resolve);

@@ -4,6 +4,7 @@
 #include "layers/network.h"
 #include "runtime/build_info.h"
 #include "runtime/cpu_executor.h"
+#include "runtime/cuda_executor.h"
 
 namespace mfs::core {
 namespace {
@@ -17,29 +18,60 @@ bool has_bf16_instructions() {
 #endif
 }
 
-void choose_device(const ModelOptions& options) {
-  const std::string& d = options.device;
-  const bool cuda = d == "cuda" || d.starts_with("cuda:");
-  if (cuda) throw Error(Code::kNoDevice, "device " + d + " was asked for, but this build has no CUDA engine");
-  if (d != "auto" && d != "cpu")
-    throw Error(Code::kInvalidArgument, "unknown device '" + d + "'; known are auto, cpu, cuda and cuda:N");
-  if (!MFS_HAVE_CPU) throw Error(Code::kNoDevice, "this build has no CPU engine");
-  if (d == "auto" && options.log) options.log("device auto: cpu, because this build has no CUDA engine");
+// Devices of a build with the CUDA engine; of others none.
+std::vector<CudaDeviceInfo> gpus(std::string& why_none) {
+#if MFS_HAVE_CUDA
+  return cuda_devices(why_none);
+#else
+  why_none = "this build has no CUDA engine";
+  return {};
+#endif
 }
 
-DType choose_precision(const ModelOptions& options) {
-  const std::string& p = options.precision;
-  if (p == "f32") return DType::kF32;
-  if (p == "bf16") return DType::kBF16;
-  if (p == "f16" || p == "int8" || p == "fp8")
-    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32 and bf16 are");
-  if (p != "auto")
-    throw Error(Code::kInvalidArgument, "unknown precision '" + p + "'; known are auto, f32, bf16, f16, int8 and fp8");
+// The GPU to use, or none for the CPU.
+std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
+  const std::string& d = options.device;
+  const bool cuda = d == "cuda" || d.starts_with("cuda:");
+  if (!cuda && d != "auto" && d != "cpu")
+    throw Error(Code::kInvalidArgument, "unknown device '" + d + "'; known are auto, cpu, cuda and cuda:N");
+  std::string why_none;
+  std::vector<CudaDeviceInfo> found;
+  if (d != "cpu") found = gpus(why_none);
+  if (d.starts_with("cuda:")) {
+    std::erase_if(found, [&](const CudaDeviceInfo& g) { return d != "cuda:" + std::to_string(g.index); });
+    if (found.empty()) why_none = why_none.empty() ? "there is no such device" : why_none;
+  }
+  if (cuda && found.empty()) throw Error(Code::kNoDevice, "device " + d + " was asked for, but " + why_none);
+  if (found.empty() && !MFS_HAVE_CPU) throw Error(Code::kNoDevice, "this build has no CPU engine");
+  if (d == "auto" && options.log)
+    options.log("device auto: " + (found.empty() ? "cpu, because " + why_none : "cuda, " + found.front().name));
+  return found.empty() ? std::nullopt : std::optional(found.front());
+}
+
+DType choose_precision_on_gpu(const ModelOptions& options) {
+  if (options.precision == "auto" && options.log) options.log("precision auto: f16, what the CUDA engine is fastest in");
+  return options.precision == "bf16" ? DType::kBF16 : DType::kF16;
+}
+
+DType choose_precision_on_cpu(const ModelOptions& options) {
+  if (options.precision != "auto") return options.precision == "f32" ? DType::kF32 : DType::kBF16;
   const bool bf16 = has_bf16_instructions();
   if (options.log)
     options.log(bf16 ? "precision auto: bf16, because the processor has AVX512-BF16"
                      : "precision auto: f32, because the processor has no bf16 instructions");
   return bf16 ? DType::kBF16 : DType::kF32;
+}
+
+DType choose_precision(const ModelOptions& options, bool gpu) {
+  const std::string& p = options.precision;
+  const bool known = p == "auto" || p == "f32" || p == "f16" || p == "bf16" || p == "int8" || p == "fp8";
+  if (!known)
+    throw Error(Code::kInvalidArgument, "unknown precision '" + p + "'; known are auto, f32, bf16, f16, int8 and fp8");
+  if (gpu && p != "auto" && p != "f16" && p != "bf16")
+    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CUDA engine; f16 and bf16 are");
+  if (!gpu && p != "auto" && p != "f32" && p != "bf16")
+    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32 and bf16 are");
+  return gpu ? choose_precision_on_gpu(options) : choose_precision_on_cpu(options);
 }
 
 std::int64_t count_parameters(const WeightsFile& file) {
@@ -52,8 +84,9 @@ std::int64_t count_parameters(const WeightsFile& file) {
 }  // namespace
 
 Model::Model(const std::string& path, const ModelOptions& options) {
-  choose_device(options);
-  dtype_ = choose_precision(options);
+  gpu_ = choose_device(options);
+  if (gpu_) device_name_ = "cuda:" + std::to_string(gpu_->index);
+  dtype_ = choose_precision(options, gpu_.has_value());
   threads_ = options.threads > 0 ? options.threads : all_threads();
   weights_ = WeightsFile::open(path);
   const PreprocessDescription& p = weights_->preprocess();
@@ -63,6 +96,10 @@ Model::Model(const std::string& path, const ModelOptions& options) {
 }
 
 std::unique_ptr<Executor> Model::plan(int height, int width) const {
+#if MFS_HAVE_CUDA
+  if (gpu_)
+    return std::make_unique<CudaExecutor>(*weights_, packs_, CudaPlanOptions{height, width, dtype_, *gpu_, threads_, false});
+#endif
 #if MFS_HAVE_CPU
   return std::make_unique<CpuExecutor>(*weights_, packs_, CpuPlanOptions{height, width, dtype_, threads_, false});
 #else

@@ -3,9 +3,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "kernels/conv.h"
+#include "kernels/cuda/device.h"
 #include "runtime/executor.h"
 #include "weights/weights_file.h"
 
@@ -13,7 +15,7 @@ namespace mfs::core {
 
 struct ModelOptions {
   std::string device = "auto";     // auto, cpu, cuda, cuda:N
-  std::string precision = "auto";  // auto, f32, bf16
+  std::string precision = "auto";  // auto, f32, f16, bf16
   int threads = 0;                 // 0 = all the process may use
   std::function<void(const std::string&)> log;
 };
@@ -27,13 +29,15 @@ class Model {
   std::unique_ptr<Executor> plan(int height, int width) const;
 
   const WeightsFile& weights() const { return *weights_; }
-  const char* device() const { return "cpu"; }
+  const char* device() const { return device_name_.c_str(); }  // "cpu", "cuda:0"
   const char* precision() const { return name_of(dtype_); }
   int threads() const { return threads_; }
   std::int64_t parameters() const { return parameters_; }  // trainable ones: batch norm statistics do not count
 
  private:
   std::shared_ptr<const WeightsFile> weights_;
+  std::optional<CudaDeviceInfo> gpu_;  // none: the CPU
+  std::string device_name_ = "cpu";
   DType dtype_ = DType::kF32;
   int threads_ = 1;
   std::int64_t parameters_ = 0;

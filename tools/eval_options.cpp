@@ -86,7 +86,7 @@ std::optional<EvalOptions> parse_eval_options(int argc, char** argv) {
       ->type_name("DEVICE")
       ->group(network)
       ->check(CLI::Validator(device_problem, "", ""));
-  app.add_option("--precision", o.precision, "auto, f32 or bf16 [auto]")
+  app.add_option("--precision", o.precision, "auto, f32 (CPU), bf16 or f16 (GPU) [auto]")
       ->type_name("TYPE")
       ->group(network)
       ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "int8", "fp8"}).description(""));

@@ -8,16 +8,16 @@ tools/install_packages.sh cmake ninja-build g++ clang-format libdnnl-dev nlohman
   doctest-dev python3 python3-numpy python3-pil python3-torch libopenblas0-pthread
 
 echo "== formatting"
-find kernels layers runtime weights tools tests benchmarks -name '*.h' -o -name '*.hpp' -o -name '*.cpp' |
+find kernels layers runtime weights tools tests benchmarks -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' |
   xargs clang-format --dry-run -Werror
 
 echo "== release"
 cmake --preset release -DMFS_TESTS=ON
 cmake --build build
-ctest --test-dir build --output-on-failure
+ctest --test-dir build --output-on-failure -j 2
 
 echo "== AddressSanitizer and UndefinedBehaviorSanitizer"
 cmake --preset asan-ubsan
 cmake --build build-asan-ubsan
-# What compares with PyTorch has run above; here the C++ tests and the command line count.
-ctest --test-dir build-asan-ubsan --output-on-failure --exclude-regex 'parity_test|convert_test'
+# What compares with PyTorch, and the whole network in the emulator, has run above; here the C++ tests and the command line count.
+ctest --test-dir build-asan-ubsan --output-on-failure -j 2 --exclude-regex 'parity_test|convert_test|cuda_network'

@@ -7,12 +7,10 @@
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/pyramid_bins.h"
 
 namespace mfs::core {
 namespace {
-
-int bin_begin(int i, int bins, int size) { return static_cast<int>(std::int64_t{i} * size / bins); }
-int bin_end(int i, int bins, int size) { return static_cast<int>((std::int64_t{i + 1} * size + bins - 1) / bins); }
 
 // Does any bin of a level begin or end at this row (or column)?
 bool is_edge(int at, int bins, int size) {

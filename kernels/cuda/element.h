@@ -67,6 +67,33 @@ MFS_DEVICE void store_channels(T* p, const float (&v)[kWidth]) {
   }
 }
 
+// f32 neighbours of feature maps: gates, partial sums, priors.
+template <int kWidth>
+MFS_DEVICE void load_channels(const float* p, float (&v)[kWidth]) {
+  if constexpr (kWidth == kVectorWidth) {
+    MFS_UNROLL
+    for (int i = 0; i < kWidth; i += 4) {
+      const simt::F32x4 four = simt::load(reinterpret_cast<const simt::F32x4*>(p + i));
+      v[i] = four.x, v[i + 1] = four.y, v[i + 2] = four.z, v[i + 3] = four.w;
+    }
+  } else {
+    static_assert(kWidth == 1);
+    v[0] = simt::load(p);
+  }
+}
+
+template <int kWidth>
+MFS_DEVICE void store_channels(float* p, const float (&v)[kWidth]) {
+  if constexpr (kWidth == kVectorWidth) {
+    MFS_UNROLL
+    for (int i = 0; i < kWidth; i += 4)
+      simt::store(reinterpret_cast<simt::F32x4*>(p + i), simt::F32x4{v[i], v[i + 1], v[i + 2], v[i + 3]});
+  } else {
+    static_assert(kWidth == 1);
+    simt::store(p, v[0]);
+  }
+}
+
 inline simt::Stream stream_of(const Cuda& cuda) { return static_cast<simt::Stream>(cuda.stream); }
 
 // Whether all of these can be read and written 16 bytes at a time. Views without data (an absent residual) do not count.
@@ -96,6 +123,18 @@ inline simt::LaunchShape threads_for(const char* name, std::int64_t items, unsig
   shape.grid = {static_cast<unsigned>((items + block - 1) / block), 1, 1};
   shape.block = {block, 1, 1};
   return shape;
+}
+
+// Threads for so many items: a power of two, at most `most`, which is one as well.
+inline unsigned threads_of_block(int items, unsigned most) {
+  unsigned threads = 1;
+  while (threads < most && threads < static_cast<unsigned>(items)) threads *= 2;
+  return threads;
+}
+
+// Blocks of that many columns that cover all channels of a pixel.
+inline uint32_t channel_chunks(int vectors, unsigned columns) {
+  return (static_cast<uint32_t>(vectors) + columns - 1) / columns;
 }
 
 // Kernels count their items in 32 bits: division by a 64-bit number costs more than the rest of them.

@@ -24,7 +24,9 @@ TEST_CASE("concat places its sources next to each other") {
           CAPTURE(dtype);
           CAPTURE(backend);
           Tensor dst(k.dst, dtype, k.dst.c + k.gap);
-          MFS_REQUIRE_OK(run(backend, Concat{views, dst.view()}));
+          const Concat op{views, dst.view()};
+          if (!backend.takes({.flops = op.dst.shape.elements()})) continue;  // it has none, but takes its time
+          MFS_REQUIRE_OK(run(backend, op));
           MFS_CHECK_CLOSE(
               dst, ([&](int n, int y, int x, int c) { return Expected{srcs[origin[c].first].at(n, y, x, origin[c].second)}; }));
         }

@@ -33,8 +33,9 @@ TEST_CASE("fully_connected matches the double-precision reference") {
           CAPTURE(static_cast<int>(activation));
           CAPTURE(backend);
           Tensor dst({k.n, 1, 1, k.m}, DType::kF32);
-          MFS_REQUIRE_OK(run(
-              backend, FullyConnected{src.view(), weights.floats(), k.bias ? bias.floats() : nullptr, activation, dst.view()}));
+          const FullyConnected op{src.view(), weights.floats(), k.bias ? bias.floats() : nullptr, activation, dst.view()};
+          if (!backend.takes(cost(op))) continue;
+          MFS_REQUIRE_OK(run(backend, op));
           MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int m) {
                             double sum = k.bias ? bias.at(0, 0, 0, m) : 0, magnitude = std::abs(sum);
                             for (int i = 0; i < k.k; ++i) {

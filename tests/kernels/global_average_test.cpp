@@ -32,6 +32,7 @@ TEST_CASE("global_average is the mean of every channel") {
           CAPTURE(backend);
           Tensor dst({k.src.n, 1, 1, k.src.c}, DType::kF32);
           GlobalAverage op{src.view(), dst.view()};
+          if (!backend.takes(cost(op))) continue;
           GuardedBytes scratch(scratch_bytes(backend, op));
           op.scratch = reinterpret_cast<float*>(scratch.data());
           MFS_REQUIRE_OK(run(backend, op));

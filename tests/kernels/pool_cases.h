@@ -34,8 +34,15 @@ struct MapCase {
   int gap = 0;
 };
 inline const std::vector<MapCase> kMaps{
-    {"one number", {1, 1, 1, 1}},        {"one row", {1, 1, 9, 5}},       {"odd channels", {1, 5, 3, 37}, 3},
-    {"two images", {2, 6, 7, 16}, 1},    {"three images", {3, 2, 5, 70}}, {"one channel", {1, 33, 30, 1}},
+    {"one number", {1, 1, 1, 1}},
+    {"one row", {1, 1, 9, 5}},
+    {"odd channels", {1, 5, 3, 37}, 3},
+    {"two images", {2, 6, 7, 16}, 1},
+    {"three images", {3, 2, 5, 70}},
+    {"one channel", {1, 33, 30, 1}},
+    {"vectors, slices, two images", {2, 9, 11, 40}, 8},
+    {"vectors, many pixels", {1, 41, 40, 24}},
+    {"vectors of 304 channels", {1, 6, 5, 304}, 16},
     {"fusion.0", {1, 128, 128, 256}, 0},
 };
 
@@ -52,6 +59,7 @@ inline const std::vector<ResizeCase> kResize{
     {"up, two images", {2, 3, 5, 19}, 8, 11, 4},
     {"down", {1, 13, 9, 33}, 5, 4, 1},
     {"same size", {1, 6, 4, 16}, 6, 4},
+    {"wide, vectors, slices, two images", {2, 2, 9, 40}, 3, 140, 8},
     {"fusion to 3x3ceil backbone", {1, 64, 64, 256}, 65, 65},
 };
 

@@ -116,8 +116,8 @@ Expected reference_guidance(const Preprocess& op, int y, int x) {
 }
 
 // A checked run into a guarded tensor.
-Tensor preprocess(const Backend& backend, Preprocess op, const Shape& shape, DType dtype) {
-  Tensor dst(shape, dtype);
+Tensor preprocess(const Backend& backend, Preprocess op, const Shape& shape, DType dtype, int pitch = 0) {
+  Tensor dst(shape, dtype, pitch);
   op.dst = dst.view();
   GuardedBytes scratch(scratch_bytes(backend, op));
   op.scratch = scratch.span();
@@ -139,7 +139,9 @@ TEST_CASE("preprocess resizes and normalises as PyTorch does") {
           CAPTURE(dtype);
           CAPTURE(backend);
           Preprocess op{photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}};
-          Tensor dst = preprocess(backend, op, {1, k.h, k.w, 4}, dtype);
+          op.dst.shape = {1, k.h, k.w, 4};
+          if (!backend.takes(cost(op))) continue;
+          Tensor dst = preprocess(backend, op, op.dst.shape, dtype);
           op.dst = dst.view();
           Diff d;
           for (int y = 0; y < k.h; y += step) {
@@ -173,7 +175,7 @@ TEST_CASE("preprocess draws every kind of guidance map") {
         CAPTURE(taps.size());
         CAPTURE(dtype);
         Preprocess op{photo.view, taps, kMean, kStd, guidance, {}, {}};
-        Tensor dst = preprocess(backends().front(), op, {1, k.h, k.w, 4}, dtype);
+        Tensor dst = preprocess(backends().back(), op, {1, k.h, k.w, 4}, dtype);
         op.dst = dst.view();
         MFS_CHECK_CLOSE(dst, ([&](int, int y, int x, int c) {
                           return c == 3 ? reference_guidance(op, y, x) : Expected{dst.at(0, y, x, c)};
@@ -187,35 +189,48 @@ TEST_CASE("a tap on a network pixel gives the peak; the edge of a disk belongs t
   const Case k{"", 32, 32, PixelFormat::kRgb, 32, 32, 0};
   const Photo photo(k);
   const Point tap{12, 9};
-  const Tensor gaussian =
-      preprocess(backends().front(), {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kGaussian, 10, 255}, {}, {}},
-                 {1, 32, 32, 4}, DType::kF32);
-  CHECK(gaussian.at(0, 9, 12, 3) == 255);
-  const Tensor disk =
-      preprocess(backends().front(), {photo.view, {&tap, 1}, kMean, kStd, {Guidance::Kind::kDisk, 5, 1}, {}, {}},
-                 {1, 32, 32, 4}, DType::kF32);
-  CHECK(disk.at(0, 9 + 3, 12 + 4, 3) == 1);
-  CHECK(disk.at(0, 9, 12 + 5, 3) == 1);
-  CHECK(disk.at(0, 9 + 1, 12 + 5, 3) == 0);
+  const Guidance bell{Guidance::Kind::kGaussian, 10, 255}, disk{Guidance::Kind::kDisk, 5, 1};
+  for (const DType dtype : kDTypes) {
+    for (const Backend& backend : backends()) {
+      CAPTURE(dtype);
+      CAPTURE(backend);
+      const auto drawn = [&](const Guidance& guidance) {
+        return preprocess(backend, {photo.view, {&tap, 1}, kMean, kStd, guidance, {}, {}}, {1, 32, 32, 4}, dtype);
+      };
+      CHECK(drawn(bell).at(0, 9, 12, 3) == 255);
+      const Tensor round = drawn(disk);
+      CHECK(round.at(0, 9 + 3, 12 + 4, 3) == 1);
+      CHECK(round.at(0, 9, 12 + 5, 3) == 1);
+      CHECK(round.at(0, 9 + 1, 12 + 5, 3) == 0);
+    }
+  }
 }
 
-TEST_CASE("preprocess without guidance gives three channels, the same as with it") {
+TEST_CASE("preprocess gives the same with or without guidance, dense or not") {
   const Case k{"", 37, 29, PixelFormat::kRgb, 16, 24, 0};
   const Photo photo(k);
   const Point tap{5, 5};
   Guidance none;
   none.kind = Guidance::Kind::kNone;
-  const Tensor with =
-      preprocess(backends().front(), {photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}}, {1, 16, 24, 4}, DType::kF32);
-  const Tensor without =
-      preprocess(backends().front(), {photo.view, {}, kMean, kStd, none, {}, {}}, {1, 16, 24, 3}, DType::kF32);
-  MFS_CHECK_CLOSE(without, ([&](int, int y, int x, int c) { return Expected{with.at(0, y, x, c)}; }));
+  const Preprocess guided{photo.view, {&tap, 1}, kMean, kStd, {}, {}, {}}, plain{photo.view, {}, kMean, kStd, none, {}, {}};
+  for (const DType dtype : kDTypes) {
+    for (const Backend& backend : backends()) {
+      CAPTURE(dtype);
+      CAPTURE(backend);
+      const Tensor with = preprocess(backend, guided, {1, 16, 24, 4}, dtype);
+      const auto same = [&](int, int y, int x, int c) { return Expected{with.at(0, y, x, c)}; };
+      const auto zero_last = [&](int, int y, int x, int c) { return Expected{c == 3 ? 0 : with.at(0, y, x, c)}; };
+      for (const int pitch : {5, 8}) MFS_CHECK_CLOSE(preprocess(backend, guided, {1, 16, 24, 4}, dtype, pitch), same);
+      for (const int pitch : {3, 8}) MFS_CHECK_CLOSE(preprocess(backend, plain, {1, 16, 24, 3}, dtype, pitch), same);
+      MFS_CHECK_CLOSE(preprocess(backend, plain, {1, 16, 24, 4}, dtype), zero_last);
+    }
+  }
 }
 
 TEST_CASE("preprocess refuses what does not fit") {
   const Photo photo({"", 6, 4, PixelFormat::kRgb, 8, 8, 0});
   const Point tap{1, 1}, lost{std::nanf(""), 1};
-  Tensor dst({1, 8, 8, 4}, DType::kF32), three({1, 8, 8, 3}, DType::kF32), sliced({1, 8, 8, 4}, DType::kF32, 6);
+  Tensor dst({1, 8, 8, 4}, kDTypes[0]), three({1, 8, 8, 3}, kDTypes[0]), sixteen({1, 8, 8, 16}, kDTypes[0]);
   const Preprocess good{photo.view, {&tap, 1}, kMean, kStd, {}, dst.view(), {}};
   CHECK(check(good));
   CHECK(run(backends().front(), good).message().find("bytes of scratch") != std::string::npos);
@@ -232,7 +247,14 @@ TEST_CASE("preprocess refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](Preprocess& o) { o.std[1] = 0; }), "std");
   MFS_CHECK_REFUSED(with([](Preprocess& o) { o.guidance.parameter = 0; }), "sigma");
   MFS_CHECK_REFUSED(with([&](Preprocess& o) { o.dst = three.view(); }), "expected 1x8x8x4");
-  MFS_CHECK_REFUSED(with([&](Preprocess& o) { o.dst = sliced.view(); }), "not dense");
+  MFS_CHECK_REFUSED(with([&](Preprocess& o) { o.dst = sixteen.view(); }), "expected 1x8x8x4");
+#if MFS_TEST_CUDA
+  const std::vector<Point> many(257, tap);
+  GuardedBytes scratch(scratch_bytes(backends().front(), good));
+  Preprocess crowded = good;
+  crowded.taps = many, crowded.scratch = scratch.span();
+  CHECK(run(backends().front(), crowded).message() == "preprocess: 257 taps are more than the 256 that the GPU takes");
+#endif
 }
 
 }  // namespace

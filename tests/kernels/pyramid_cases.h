@@ -19,7 +19,9 @@ inline const std::vector<PyramidCase> kPyramid{
     {"bins overlap, two images", {2, 10, 13, 70}, {1, 2, 3, 6}, 5},
     {"bins divide", {1, 12, 18, 129}, {1, 2, 3, 6}, 64},
     {"one level", {1, 9, 8, 16}, {4}},
-    {"eight levels", {1, 15, 11, 7}, {1, 2, 3, 4, 5, 6, 7, 8}},
+    {"eight levels", {1, 11, 9, 7}, {1, 2, 3, 4, 5, 3, 2, 1}},
+    {"vectors, slices, two images", {2, 5, 9, 72}, {1, 2, 3}, 8},
+    {"long cells", {1, 37, 70, 24}, {1, 2}},
     {"layer5", {1, 64, 64, 2048}, {1, 2, 3, 6}},
 };
 
@@ -33,6 +35,8 @@ inline const std::vector<ConcatCase> kConcat{
     {"one source", {1, 1, 1, 1}, {1}},
     {"odd channels, slices", {1, 5, 3, 21}, {3, 17, 1}, 2},
     {"two images", {2, 3, 4, 24}, {8, 16}},
+    {"vectors, slices", {1, 7, 5, 56}, {8, 32, 16}, 8},
+    {"vectors that do not start at one", {2, 3, 5, 27}, {3, 8, 16}, 5},
     {"backbone and fusion", {1, 64, 64, 2304}, {2048, 256}},
 };
 

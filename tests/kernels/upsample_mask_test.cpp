@@ -109,6 +109,7 @@ TEST_CASE("upsample_mask matches the double-precision reference") {
               CAPTURE(threshold);
               CAPTURE(backend);
               const UpsampleMask op = problem(grid, domain, align_corners, threshold, k.width, k.height);
+              if (!backend.takes(cost(op))) continue;
               Output both(k.width, k.height), probability(k.width, k.height), mask(k.width, k.height);
               both.run_with(backend, op, true, true);
               probability.run_with(backend, op, true, false);
@@ -158,7 +159,9 @@ TEST_CASE("upsample_mask refuses what does not fit") {
   float probability[6];
   UpsampleMask good{grid.view(), UpsampleOf::kLogit, true, 0.5f, 3, 2, probability, 12, mask, 3, {}};
   CHECK(check(good));
-  CHECK(run(backends().front(), good).message().find("bytes of scratch") != std::string::npos);
+  if (scratch_bytes(backends().front(), good) > 0) {
+    CHECK(run(backends().front(), good).message().find("bytes of scratch") != std::string::npos);
+  }
   const auto with = [&](const auto& change) {
     UpsampleMask op = good;
     change(op);

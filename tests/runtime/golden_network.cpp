@@ -49,7 +49,8 @@ std::vector<float> weight(const std::string& name, const std::vector<std::int64_
 }  // namespace
 
 GoldenNetwork::GoldenNetwork(const std::string& name) {
-  const auto golden = nlohmann::json::parse(std::ifstream(std::string(MFS_TEST_DATA) + "/goldens/" + name + ".json"));
+  const auto golden =
+      nlohmann::json::parse(std::ifstream(std::string(MFS_TEST_DATA) + "/../runtime/goldens/" + name + ".json"));
   std::vector<std::vector<float>> values;
   std::vector<TensorToWrite> tensors;
   for (const auto& entry : golden["tensors"]) {

@@ -24,13 +24,14 @@ BASE = {
     "se_reduction": 16, "psp_bins": [1, 2, 3, 6], "align_corners": True, "upsample": "logit",
 }  # fmt: skip
 GAUSSIAN = {"kind": "gaussian", "sigma": 10, "scale": 1}
-CASES = {
+CASES = {  # differences from BASE, guidance, width of the fusion branch if not 64
     "multi": ({}, GAUSSIAN),
     "multi_layer1_3x3ceil": ({"fusion": "layer1", "stem_pool": "3x3ceil"}, {"kind": "disk", "radius": 5, "scale": 1}),
     "early_layer4_conv2": (
         {"variant": "resnet-early", "fusion": "none", "blocks": [1, 1, 1, 1], "stride_in": "conv2", "upsample": "probability"},
         {"kind": "euclidean", "clip": 255, "scale": 1},
     ),
+    "resnet_multi": ({"blocks": [3, 4, 23, 3]}, GAUSSIAN, 256),  # the paper's
     "baseline_2x2": ({"variant": "resnet-baseline", "fusion": "none", "stem_pool": "2x2", "align_corners": False}, {"kind": "none"}),
 }
 
@@ -66,9 +67,9 @@ def weight(name, shape):
 
 
 @torch.no_grad()
-def golden(config, guidance):
+def golden(config, guidance, fusion):
     preprocess = {"size": [64, 64], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "guidance": guidance}
-    network = Network(config, Widths(fusion=64)).eval()
+    network = Network(config, Widths(fusion=fusion)).eval()
     tensors = {n: t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")}
     for name, tensor in tensors.items():
         tensor.copy_(torch.from_numpy(weight(name, tuple(tensor.shape))))
@@ -85,8 +86,8 @@ def golden(config, guidance):
 
 def main():
     HERE.mkdir(exist_ok=True)
-    for name, (difference, guidance) in CASES.items():
-        result = golden(BASE | difference, guidance)
+    for name, (difference, guidance, *fusion) in CASES.items():
+        result = golden(BASE | difference, guidance, *fusion or [64])
         (HERE / f"{name}.json").write_text(json.dumps(result) + "\n")
         print(f"{name}: logits {min(result['logit']):.3f} to {max(result['logit']):.3f}")
 

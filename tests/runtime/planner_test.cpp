@@ -42,7 +42,7 @@ std::vector<Region> regions(const Lowered& network, const MemoryPlan& plan) {
 
 Lowered lowered(const std::string& name, DType dtype = DType::kF32) {
   const test::GoldenNetwork golden(name);
-  return lower(build_network(*WeightsFile::open(golden.weights_path), 64, 64), dtype);
+  return lower(build_network(*WeightsFile::open(golden.weights_path), 64, 64), {.dtype = dtype});
 }
 
 }  // namespace

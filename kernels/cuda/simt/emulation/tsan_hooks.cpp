@@ -63,6 +63,9 @@ void __tsan_read_range(void* p, size_t bytes);
 void __tsan_read_range(void* p, size_t bytes) { access(p, bytes, emulation::Touch::kRead); }
 void __tsan_write_range(void* p, size_t bytes);
 void __tsan_write_range(void* p, size_t bytes) { access(p, bytes, emulation::Touch::kWrite); }
+// Of host code beside the kernels (reference counts); kernels use the wrappers of atomics.h.
+int __tsan_atomic32_fetch_add(volatile int* p, int value, int order);
+int __tsan_atomic32_fetch_add(volatile int* p, int value, int) { return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST); }
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, void* p);
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, void* p) { misaligned(data, p); }
 }

@@ -1,8 +1,9 @@
-#include "runtime/cpu_binder.h"
+#include "runtime/step_binder.h"
 
 #include <utility>
 
 #include "kernels/channel_scale.h"
+#include "kernels/cuda/device.h"
 #include "kernels/error.h"
 #include "kernels/fully_connected.h"
 #include "kernels/global_average.h"
@@ -24,27 +25,50 @@ std::string describe(const Window& w) {
 
 std::string conv_name(const Conv& c, const Window& w) {
   return "conv " + describe(w) + " " + std::to_string(c.src.c) + "->" + std::to_string(c.dst.c) + " @" +
-         std::to_string(c.dst.h) + "x" + std::to_string(c.dst.w) + (c.residual ? " +add" : "") + (c.relu ? " +relu" : "");
+         std::to_string(c.dst.h) + "x" + std::to_string(c.dst.w) + (c.joined.c ? " +1x1 " + std::to_string(c.joined.c) : "") +
+         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "");
 }
+
+#if MFS_HAVE_CPU
+const float* keep(const Cpu&, std::vector<float> values, Parameters& parameters) {
+  auto kept = std::make_shared<const std::vector<float>>(std::move(values));
+  parameters.push_back(kept);
+  return kept->data();
+}
+#endif
+
+#if MFS_HAVE_CUDA
+const float* keep(const Cuda&, const std::vector<float>& values, Parameters& parameters) {
+  auto kept = std::make_shared<const CudaMemory>(MemoryKind::kDevice, values.size() * sizeof(float));
+  if (const Status s = upload(kept->data(), values.data(), kept->size()); !s) throw Error(s.code(), s.message());
+  parameters.push_back(kept);
+  return reinterpret_cast<const float*>(kept->data());
+}
+#endif
 
 }  // namespace
 
-MutView StepBinder::view(const Place& p) const {
+template <typename Device>
+MutView StepBinder<Device>::view(const Place& p) const {
   const auto b = static_cast<std::size_t>(p.buffer);
   const Buffer& buffer = network_.buffers[b];
   const std::size_t channel = static_cast<std::size_t>(p.first_channel) * size_of(buffer.dtype);
   return {arena_ ? arena_ + memory_.offsets[b] + channel : nullptr, buffer.dtype, p.shape, buffer.shape.c};
 }
 
-std::span<std::byte> StepBinder::scratch(std::size_t op) const { return {arena_ + memory_.scratch[op], scratch_sizes_[op]}; }
-
-const float* StepBinder::parameter(const std::string& name) {
-  std::vector<float> values = read_all(file_, name);
-  if (values.empty()) return nullptr;
-  return parameters_.emplace_back(std::move(values)).data();
+template <typename Device>
+std::span<std::byte> StepBinder<Device>::scratch(std::size_t op) const {
+  return {arena_ + memory_.scratch[op], scratch_sizes_[op]};
 }
 
-Conv StepBinder::problem_of(const ConvStep& s) const {
+template <typename Device>
+const float* StepBinder<Device>::parameter(const std::string& name) {
+  std::vector<float> values = read_all(file_, name);
+  return values.empty() ? nullptr : keep(device_, std::move(values), parameters_);
+}
+
+template <typename Device>
+Conv StepBinder<Device>::problem_of(const ConvStep& s) const {
   const auto buffer = [&](const Place& p) -> const Buffer& { return network_.buffers[static_cast<std::size_t>(p.buffer)]; };
   Conv c{.src = s.src.shape,
          .dst = buffer(s.dst).shape,
@@ -59,115 +83,146 @@ Conv StepBinder::problem_of(const ConvStep& s) const {
          .residual = static_cast<bool>(s.residual),
          .relu = s.relu};
   if (s.residual) c.residual_pitch = buffer(s.residual).shape.c;
+  if (s.joined) c.joined = s.joined.shape, c.joined_stride = s.joined_stride, c.joined_pitch = buffer(s.joined).shape.c;
   return c;
 }
 
-void StepBinder::prepare_conv(const ConvStep& s) {
+template <typename Device>
+void StepBinder<Device>::prepare_conv(const ConvStep& s) {
   const Conv problem = problem_of(s);
   std::string key;
   for (const Filters& f : s.filters) key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
-  const auto parameters = [&](float* weights, float*, float* bias) {
+  if (s.joined) key += "+" + s.joined_filters.conv;
+  const auto parameters = [&](float* weights, float* joined, float* bias) {
+    float* to = bias;
     for (const Filters& f : s.filters) {
-      fold(file_, f, cpu_, weights, bias);
+      fold(file_, f, host_, weights, to);
       weights += std::int64_t{f.out} * f.in * s.window.kernel * s.window.kernel;
-      bias += f.out;
+      to += f.out;
     }
+    if (!s.joined) return;
+    std::vector<float> shift(static_cast<std::size_t>(s.joined_filters.out));
+    fold(file_, s.joined_filters, host_, joined, shift.data());
+    for (std::size_t o = 0; o < shift.size(); ++o) bias[o] += shift[o];
   };
-  convs_[scratch_sizes_.size()] = core::prepare(cpu_, problem, parameters, key, packs_);
+  convs_[scratch_sizes_.size()] = core::prepare(device_, problem, parameters, key, packs_);
 }
 
-std::size_t StepBinder::prepare(const LoweredOp& op) {
+template <typename Device>
+std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
   std::size_t bytes = 0;
   if (const auto* conv = std::get_if<ConvStep>(&op.step)) {
     prepare_conv(*conv);
     bytes = convs_[scratch_sizes_.size()]->scratch_bytes();
   } else if (const auto* average = std::get_if<GlobalAverageStep>(&op.step)) {
-    bytes = scratch_bytes(cpu_, GlobalAverage{view(average->src), view(average->dst), nullptr});
+    bytes = scratch_bytes(device_, GlobalAverage{view(average->src), view(average->dst), nullptr});
   } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
     std::vector<MutView> grids;
     for (const Place& p : pool->grids) grids.push_back(view(p));
-    bytes = scratch_bytes(cpu_, PyramidPool{view(pool->src), grids, {}});
+    bytes = scratch_bytes(device_, PyramidPool{view(pool->src), grids, {}});
   } else if (const auto* head = std::get_if<PyramidHeadStep>(&op.step)) {
     std::vector<View> priors;
     for (const Place& p : head->priors) priors.push_back(view(p));
     bytes =
-        scratch_bytes(cpu_, PyramidHead{view(head->features), priors, nullptr, 0, head->align_corners, view(head->dst), {}});
+        scratch_bytes(device_, PyramidHead{view(head->features), priors, nullptr, 0, head->align_corners, view(head->dst), {}});
   }
   scratch_sizes_.push_back(bytes);
   return bytes;
 }
 
-void StepBinder::place(std::byte* arena, const MemoryPlan& memory) { arena_ = arena, memory_ = memory; }
+template <typename Device>
+void StepBinder<Device>::place(std::byte* arena, const MemoryPlan& memory) {
+  arena_ = arena, memory_ = memory;
+}
 
-BoundStep StepBinder::bind(std::size_t op) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind(std::size_t op) {
   return std::visit([&](const auto& step) { return bind_step(op, step); }, network_.ops[op].step);
 }
 
+template <typename Device>
 template <typename Kernel>
-BoundStep StepBinder::simple(const LoweredOp& op, std::string operation, Kernel kernel) {
+BoundStep<Device> StepBinder<Device>::simple(const LoweredOp& op, std::string operation, Kernel kernel) {
   if (const Status s = check(kernel); !s) throw Error(Code::kInternal, op.name + ": " + s.message());
-  return {{op.name, std::move(operation), "", cost(kernel)}, [kernel](const Cpu& cpu) { return core::run(cpu, kernel); }};
+  return {{op.name, std::move(operation), "", cost(kernel)},
+          [kernel](const Device& device) { return core::run(device, kernel); }};
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const ConvStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvStep& s) {
   const Conv problem = problem_of(s);
   const auto conv = convs_[i];
   Place all = s.dst;
   all.first_channel = 0, all.shape = problem.dst;
-  const ConvArguments arguments{view(s.src), s.residual ? View(view(s.residual)) : View{}, {}, view(all), scratch(i).data()};
+  const ConvArguments arguments{view(s.src), s.residual ? View(view(s.residual)) : View{},
+                                s.joined ? View(view(s.joined)) : View{}, view(all), scratch(i).data()};
   return {{network_.ops[i].name, conv_name(problem, s.window), conv->algorithm(), cost(problem)},
-          [=](const Cpu& cpu) { return conv->run(cpu, arguments); }};
+          [=](const Device& device) { return conv->run(device, arguments); }};
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const MaxPoolStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const MaxPoolStep& s) {
   return simple(network_.ops[i], "max pool " + describe(s.window),
                 MaxPool{view(s.src), s.window.kernel, s.window.stride, s.window.pad, s.window.ceil_mode, view(s.dst)});
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const GlobalAverageStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const GlobalAverageStep& s) {
   return simple(network_.ops[i], "global average",
                 GlobalAverage{view(s.src), view(s.dst), reinterpret_cast<float*>(scratch(i).data())});
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const LinearStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const LinearStep& s) {
   const float* weights = parameter(s.tensors + ".weight");
   return simple(network_.ops[i], "fully connected",
                 FullyConnected{view(s.src), weights, parameter(s.tensors + ".bias"), s.activation, view(s.dst)});
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const ChannelScaleStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ChannelScaleStep& s) {
   const View residual = s.residual ? View(view(s.residual)) : View{};
   return simple(network_.ops[i], std::string("channel scale") + (s.residual ? " +add" : "") + (s.relu ? " +relu" : ""),
                 ChannelScale{view(s.src), view(s.gate), residual, s.relu, view(s.dst)});
 }
 
 // The two kernels that take lists keep them alive in their closures.
-BoundStep StepBinder::bind_step(std::size_t i, const PyramidPoolStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const PyramidPoolStep& s) {
   std::vector<MutView> grids;
   for (const Place& p : s.grids) grids.push_back(view(p));
   const PyramidPool probe{view(s.src), grids, scratch(i)};
   if (const Status ok = check(probe); !ok) throw Error(Code::kInternal, network_.ops[i].name + ": " + ok.message());
   return {{network_.ops[i].name, "pyramid pool", "", cost(probe)},
-          [src = probe.src, grids, memory = scratch(i)](const Cpu& cpu) {
-            return core::run(cpu, PyramidPool{src, grids, memory});
+          [src = probe.src, grids, memory = scratch(i)](const Device& device) {
+            return core::run(device, PyramidPool{src, grids, memory});
           }};
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const PyramidHeadStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const PyramidHeadStep& s) {
   std::vector<View> priors;
   for (const Place& p : s.priors) priors.push_back(view(p));
   const float* weights = parameter(s.final_conv + ".weight");
   const std::vector<float> bias = read_all(file_, s.final_conv + ".bias");
   PyramidHead head{view(s.features), priors, weights, bias.empty() ? 0.0f : bias[0], s.align_corners, view(s.dst), scratch(i)};
   if (const Status ok = check(head); !ok) throw Error(Code::kInternal, network_.ops[i].name + ": " + ok.message());
-  return {{network_.ops[i].name, "pyramid head", "", cost(head)}, [head, priors](const Cpu& cpu) mutable {
+  return {{network_.ops[i].name, "pyramid head", "", cost(head)}, [head, priors](const Device& device) mutable {
             head.priors = priors;
-            return core::run(cpu, head);
+            return core::run(device, head);
           }};
 }
 
-BoundStep StepBinder::bind_step(std::size_t i, const ResizeStep& s) {
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ResizeStep& s) {
   return simple(network_.ops[i], "bilinear resize", ResizeBilinear{view(s.src), s.align_corners, view(s.dst)});
 }
+
+#if MFS_HAVE_CPU
+template class StepBinder<Cpu>;
+#endif
+#if MFS_HAVE_CUDA
+template class StepBinder<Cuda>;
+#endif
 
 }  // namespace mfs::core

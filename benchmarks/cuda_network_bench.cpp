@@ -1,0 +1,182 @@
+// mfs_cuda_network_bench: the network on a GPU. Kernels alone in the CUDA graph, one tap to its mask with all copies, and every
+// step by itself with what it reaches of the device's bandwidth and arithmetic.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "kernels/error.h"
+#include "layers/network.h"
+#include "runtime/cuda_executor.h"
+#include "runtime/memory_plan.h"
+
+namespace mfs::bench {
+namespace {
+
+using namespace mfs::core;  // NOLINT: benchmarks are about nothing else
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string weights, precision = "f16", json;
+  std::vector<int> size, photo{4000, 3000};  // width, height
+  int repeat = 200;
+  bool steps = false;
+};
+
+void require(const Status& s) {
+  if (!s) throw Error(s.code(), s.message());
+}
+
+struct Spread {
+  double median = 0, p99 = 0;  // microseconds
+};
+
+Spread spread_of(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  return {samples[samples.size() / 2], samples[samples.size() * 99 / 100]};
+}
+
+// Microseconds of each of `repeat` runs of `queue`, by events in the stream.
+template <typename Queue>
+Spread timed(const Cuda& cuda, int repeat, const Queue& queue) {
+  constexpr int kWarmUp = 10;
+  for (int i = 0; i < kWarmUp; ++i) require(queue());
+  const std::vector<CudaEvent> events(static_cast<std::size_t>(repeat) + 1);
+  require(events[0].record(cuda));
+  for (std::size_t i = 1; i < events.size(); ++i) {
+    require(queue());
+    require(events[i].record(cuda));
+  }
+  require(wait(cuda));
+  std::vector<double> samples;
+  for (std::size_t i = 1; i < events.size(); ++i) samples.push_back(1e3 * events[i].milliseconds_since(events[i - 1]));
+  return spread_of(samples);
+}
+
+// A photo of no particular content in host memory, and the request to run it.
+struct Photo {
+  explicit Photo(const std::vector<int>& size)
+      : pixels(static_cast<std::size_t>(std::int64_t{size[0]} * size[1] * 3)),
+        mask(pixels.size() / 3),
+        tap{static_cast<float>(size[0] / 2), static_cast<float>(size[1] / 2)} {
+    std::uint32_t state = 1;
+    for (std::uint8_t& p : pixels) p = static_cast<std::uint8_t>((state = state * 1664525u + 1013904223u) >> 24);
+    request.image = {pixels.data(), size[0], size[1], std::int64_t{size[0]} * 3, PixelFormat::kRgb};
+    request.taps = {&tap, 1};
+    request.mask = mask.data(), request.mask_stride = size[0];
+  }
+
+  std::vector<std::uint8_t> pixels, mask;
+  Point tap;
+  RunRequest request;
+};
+
+Spread click_to_mask(CudaExecutor& executor, const Options& o) {
+  const Photo photo(o.photo);
+  std::vector<double> samples;
+  for (int i = 0; i < o.repeat + 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    require(executor.run(photo.request));
+    samples.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+  }
+  samples.erase(samples.begin(), samples.begin() + 5);
+  return spread_of(samples);
+}
+
+// Every step on its own, many times in a row: the launch is hidden, what it reads is in the cache if it fits, as in the
+// network.
+Json step_table(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& plan) {
+  constexpr int kInARow = 20, kRounds = 9;
+  const CudaStream stream;
+  const Cuda cuda = stream.on(plan.device);
+  Lowered network = lower(build_network(file, plan.height, plan.width), {.dtype = plan.dtype, .join_shortcuts = true});
+  share_buffers_in_place(network);
+  StepBinder<Cuda> binder(file, packs, cuda, plan.host_threads, network);
+  std::vector<std::size_t> scratch;
+  for (const LoweredOp& op : network.ops) scratch.push_back(binder.prepare(op));
+  const MemoryPlan memory = plan_memory(network, scratch, false);
+  const CudaMemory arena(MemoryKind::kDevice, memory.bytes);
+  binder.place(arena.data(), memory);
+
+  Json rows = Json::array();
+  std::printf("%-44s %-40s %-22s %8s %8s %8s\n", "step", "operation", "algorithm", "us", "GB/s", "TFLOP/s");
+  double sum = 0;
+  for (std::size_t i = 0; i < network.ops.size(); ++i) {
+    const BoundStep<Cuda> step = binder.bind(i);
+    const Spread spread = timed(cuda, kRounds, [&] {
+      for (int k = 0; k < kInARow; ++k)
+        if (Status s = step.run(cuda); !s) return s;
+      return Status{};
+    });
+    const double us = spread.median / kInARow,
+                 bytes = static_cast<double>(step.info.cost.bytes_read + step.info.cost.bytes_written);
+    const double flops = static_cast<double>(step.info.cost.flops);
+    sum += us;
+    std::printf("%-44.44s %-40.40s %-22s %8.2f %8.0f %8.1f\n", step.info.name.c_str(), step.info.operation.c_str(),
+                step.info.algorithm.c_str(), us, bytes / us * 1e-3, flops / us * 1e-6);
+    rows.push_back({{"step", step.info.name},
+                    {"operation", step.info.operation},
+                    {"algorithm", step.info.algorithm},
+                    {"us", us},
+                    {"bytes", bytes},
+                    {"flops", flops}});
+  }
+  std::printf("sum of the steps alone: %.1f us\n", sum);
+  return rows;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"The network on a GPU: kernels alone in the CUDA graph, one tap to its mask, every step"};
+  Options o;
+  app.add_option("--weights", o.weights, "weights file")->required()->check(CLI::ExistingFile);
+  app.add_option("--precision", o.precision, "f16 or bf16")->check(CLI::IsMember({"f16", "bf16"}))->capture_default_str();
+  app.add_option("--size", o.size, "network size WxH; default the weights'")->delimiter('x')->expected(2);
+  app.add_option("--photo", o.photo, "photo size WxH")->delimiter('x')->expected(2);
+  app.add_option("--repeat", o.repeat, "runs")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_flag("--steps", o.steps, "time every step by itself");
+  app.add_option("--json", o.json, "file for all figures");
+  CLI11_PARSE(app, argc, argv);
+
+  std::string why_none;
+  const std::vector<CudaDeviceInfo> devices = cuda_devices(why_none);
+  if (devices.empty()) throw Error(Code::kNoDevice, why_none);
+  const auto file = WeightsFile::open(o.weights);
+  const PreprocessDescription& p = file->preprocess();
+  const CudaPlanOptions plan{o.size.empty() ? p.height : o.size[1],
+                             o.size.empty() ? p.width : o.size[0],
+                             o.precision == "f16" ? DType::kF16 : DType::kBF16,
+                             devices.front(),
+                             4,
+                             false};
+  PackCache packs;
+  CudaExecutor executor(*file, packs, plan);
+  require(executor.run(Photo(o.photo).request));  // the input that the graph is timed with
+  const Spread graph = timed(executor.cuda(), o.repeat, [&] { return executor.queue_infer(executor.cuda()); });
+  const Spread click = click_to_mask(executor, o);
+
+  const CudaDeviceInfo& d = plan.device;
+  std::printf("%s, %d SMs, capability %d.%d; %s %dx%d\n", d.name.c_str(), d.multiprocessors, d.capability / 10,
+              d.capability % 10, o.precision.c_str(), plan.width, plan.height);
+  std::printf("kernels in the graph: median %.1f us, p99 %.1f us\n", graph.median, graph.p99);
+  std::printf("tap to mask, %dx%d photo, all copies: median %.1f us, p99 %.1f us\n", o.photo[0], o.photo[1], click.median,
+              click.p99);
+  Json report{{"device", d.name},         {"precision", o.precision},  {"width", plan.width},      {"height", plan.height},
+              {"graph_us", graph.median}, {"graph_p99_us", graph.p99}, {"click_us", click.median}, {"click_p99_us", click.p99}};
+  if (o.steps) report["steps"] = step_table(*file, packs, plan);
+  if (!o.json.empty()) std::ofstream(o.json) << report.dump(1) << "\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace mfs::bench
+
+int main(int argc, char** argv) {
+  try {
+    return mfs::bench::run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "mfs_cuda_network_bench: %s\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,26 @@
+# CUDA as a language of the project, without a line that depends on a GPU being there.
+set(MFS_CUDA_TARGETS "" CACHE STRING "GPU targets as in CMAKE_CUDA_ARCHITECTURES; empty: this machine's GPU, else 80")
+if(NOT MFS_NVCC)
+  message(FATAL_ERROR "MFS_CUDA=ON needs nvcc; none was found on the PATH or in /usr/local/cuda/bin")
+endif()
+
+set(mfs_cuda_targets ${MFS_CUDA_TARGETS})
+if(NOT mfs_cuda_targets)
+  execute_process(COMMAND nvidia-smi --query-gpu=compute_cap --format=csv,noheader OUTPUT_VARIABLE capabilities ERROR_QUIET)
+  string(REGEX MATCH "[0-9]+\\.[0-9]" capability "${capabilities}")
+  string(REPLACE "." "" mfs_cuda_targets "${capability}")
+  if(NOT mfs_cuda_targets OR mfs_cuda_targets LESS 80)
+    set(mfs_cuda_targets 80)
+  endif()
+endif()
+
+set(CMAKE_CUDA_COMPILER ${MFS_NVCC})
+set(CMAKE_CUDA_ARCHITECTURES ${mfs_cuda_targets})
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+enable_language(CUDA)
+# Debian 12's CMake does not know that nvcc has C++20.
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+set(CMAKE_CUDA_STANDARD 20)
+find_package(CUDAToolkit REQUIRED)
+string(REPLACE ";" " " mfs_cuda_target_names "${mfs_cuda_targets}")
+message(STATUS "CUDA engine: ${CMAKE_CUDA_COMPILER} ${CMAKE_CUDA_COMPILER_VERSION}, targets ${mfs_cuda_target_names}")

@@ -1,0 +1,68 @@
+// Turns lowered operations into prepared steps of a device: first what each needs (packed weights, scratch), then, once memory
+// is placed, closures over final addresses.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "kernels/conv.h"
+#include "runtime/executor.h"
+#include "runtime/lowered.h"
+#include "runtime/memory_plan.h"
+#include "weights/weights_file.h"
+
+namespace mfs::core {
+
+template <typename Device>
+struct BoundStep {
+  StepInfo info;
+  std::function<Status(const Device&)> run;
+};
+
+// What the bound steps point into besides the arena: parameters that kernels read as they are in the file.
+using Parameters = std::vector<std::shared_ptr<const void>>;
+
+template <typename Device>
+class StepBinder {
+ public:
+  // `fold_threads`: of the host, for the preparation of weights.
+  StepBinder(const WeightsFile& file, PackCache& packs, const Device& device, int fold_threads, const Lowered& network)
+      : file_(file), packs_(packs), device_(device), host_{fold_threads}, network_(network), convs_(network.ops.size()) {}
+
+  std::size_t prepare(const LoweredOp& op);  // in order, every operation once; returns its scratch in bytes
+  void place(std::byte* arena, const MemoryPlan& memory);
+  BoundStep<Device> bind(std::size_t op);
+  MutView view(const Place& p) const;  // without an address before place()
+  Parameters take_parameters() { return std::move(parameters_); }
+
+ private:
+  template <typename Kernel>
+  BoundStep<Device> simple(const LoweredOp& op, std::string operation, Kernel kernel);
+  BoundStep<Device> bind_step(std::size_t i, const ConvStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const MaxPoolStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const GlobalAverageStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const LinearStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const ChannelScaleStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const PyramidPoolStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const PyramidHeadStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const ResizeStep& s);
+
+  Conv problem_of(const ConvStep& s) const;
+  void prepare_conv(const ConvStep& s);
+  const float* parameter(const std::string& name);  // on the device; null when the file has no such tensor
+  std::span<std::byte> scratch(std::size_t op) const;
+
+  const WeightsFile& file_;
+  PackCache& packs_;
+  Device device_;
+  Cpu host_;
+  const Lowered& network_;
+  std::vector<std::shared_ptr<const PreparedConv<Device>>> convs_;
+  std::vector<std::size_t> scratch_sizes_;
+  Parameters parameters_;
+  std::byte* arena_ = nullptr;
+  MemoryPlan memory_;
+};
+
+}  // namespace mfs::core

@@ -1,0 +1,198 @@
+// The CUDA engine on whole networks: step by step against a double-precision reference that rounds where the engine rounds, and
+// from photo to probability against PyTorch.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/bfloat16.h"
+#include "kernels/cuda/device.h"
+#include "kernels/float16.h"
+#include "layers/network.h"
+#include "runtime/cuda_executor.h"
+#include "runtime/photo_steps.h"
+#include "tests/cuda/step_reference.h"
+#include "tests/runtime/golden_network.h"
+#include "tests/support/checks.h"
+
+namespace mfs::core::test {
+namespace {
+
+CudaDeviceInfo device() {
+  std::string why_none;
+  const std::vector<CudaDeviceInfo> all = cuda_devices(why_none);
+  REQUIRE_MESSAGE(!all.empty(), why_none);
+  return all.front();
+}
+
+double number(DType dtype, const std::byte* p) {
+  if (dtype == DType::kF32) {
+    float v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+  std::uint16_t bits;
+  std::memcpy(&bits, p, sizeof bits);
+  return dtype == DType::kF16 ? static_cast<float>(std::bit_cast<Float16>(bits))
+                              : static_cast<float>(std::bit_cast<BFloat16>(bits));
+}
+
+Map download(const Cuda& cuda, const View& v) {
+  const std::size_t element = size_of(v.dtype), pitch = static_cast<std::size_t>(v.pitch) * element;
+  const auto pixels = static_cast<std::size_t>(v.shape.pixels());
+  const CudaMemory host(MemoryKind::kPinned, (pixels - 1) * pitch + static_cast<std::size_t>(v.shape.c) * element);
+  MFS_REQUIRE_OK(copy_to_host(cuda, host.data(), v.data, host.size()));
+  MFS_REQUIRE_OK(wait(cuda));
+  Map m{v.shape, {}};
+  for (std::size_t p = 0; p < pixels; ++p)
+    for (std::size_t c = 0; c < static_cast<std::size_t>(v.shape.c); ++c)
+      m.values.push_back(number(v.dtype, host.data() + p * pitch + c * element));
+  return m;
+}
+
+// A network of 64x64 bound step by step, and the photo's input in its arena.
+struct BoundNetwork {
+  BoundNetwork(const WeightsFile& file, DType dtype)
+      : lowered(lower(build_network(file, 64, 64), {.dtype = dtype, .join_shortcuts = true})),
+        binder(file, packs, stream.on(device()), 2, lowered) {
+    share_buffers_in_place(lowered);
+    std::vector<std::size_t> scratch;
+    for (const LoweredOp& op : lowered.ops) scratch.push_back(binder.prepare(op));
+    const MemoryPlan plan = plan_memory(lowered, scratch, false);
+    arena = CudaMemory(MemoryKind::kDevice, plan.bytes);
+    binder.place(arena.data(), plan);
+    cuda = stream.on(device());
+  }
+
+  CudaStream stream;
+  Cuda cuda;
+  PackCache packs;
+  Lowered lowered;
+  StepBinder<Cuda> binder;
+  CudaMemory arena;
+};
+
+void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype) {
+  CAPTURE(dtype);
+  BoundNetwork network(file, dtype);
+  const auto read = [&](const Place& p) { return download(network.cuda, network.binder.view(p)); };
+  const StepReference reference(file, network.lowered, read);
+
+  Preprocess begin = preprocess_of(request, file.preprocess(), network.binder.view(network.lowered.input), {});
+  const CudaMemory photo(MemoryKind::kDevice, static_cast<std::size_t>(request.image.row_stride * request.image.height));
+  MFS_REQUIRE_OK(upload(photo.data(), request.image.data, photo.size()));
+  const CudaMemory scratch(MemoryKind::kDevice, scratch_bytes(network.cuda, begin));
+  begin.image.data = reinterpret_cast<const std::uint8_t*>(photo.data());
+  begin.scratch = {scratch.data(), scratch.size()};
+  MFS_REQUIRE_OK(run(network.cuda, begin));
+  MFS_REQUIRE_OK(wait(network.cuda));
+
+  for (std::size_t i = 0; i < network.lowered.ops.size(); ++i) {
+    const LoweredOp& op = network.lowered.ops[i];
+    CAPTURE(op.name);
+    const std::vector<ExpectedMap> expected = reference(op.step);
+    const BoundStep<Cuda> step = network.binder.bind(i);
+    CAPTURE(step.info.algorithm);
+    MFS_REQUIRE_OK(step.run(network.cuda));
+    MFS_REQUIRE_OK(wait(network.cuda));
+    for (const ExpectedMap& e : expected) {
+      const Map actual = read(e.place);
+      const DType type = reference.dtype(e.place);
+      Diff diff;
+      for (std::size_t k = 0; k < actual.values.size(); ++k) {
+        const double bound = e.bound.values[k] + rounding(type, std::abs(e.value.values[k]) + e.bound.values[k]);
+        diff.add(actual.values[k], {e.value.values[k], bound}, 0, 0, static_cast<int>(k) / e.place.shape.c,
+                 static_cast<int>(k) % e.place.shape.c);
+      }
+      CHECK_MESSAGE(static_cast<bool>(diff), diff);
+    }
+  }
+}
+
+RunRequest request_of(const GoldenNetwork& golden) { return {.image = golden.photo(), .taps = golden.taps}; }
+
+std::vector<float> probability_of(CudaExecutor& executor, const GoldenNetwork& golden) {
+  std::vector<float> probability(golden.pixels.size() / 3);
+  RunRequest r = request_of(golden);
+  r.probability = probability.data(), r.probability_stride = std::int64_t{golden.width} * 4;
+  MFS_REQUIRE_OK(executor.run(r));
+  return probability;
+}
+
+TEST_CASE("every step of the golden networks is within its bound") {
+  for (const std::string& name : kGoldenNames) {
+    CAPTURE(name);
+    const GoldenNetwork golden(name);
+    const auto file = WeightsFile::open(golden.weights_path);
+    for (const DType dtype : {DType::kF16, DType::kBF16}) check_steps(*file, request_of(golden), dtype);
+  }
+}
+
+TEST_CASE("every step of mfs-small is within its bound") {
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  const GoldenNetwork photo("multi");
+  check_steps(*file, request_of(photo), DType::kF16);
+}
+
+TEST_CASE("every step of the paper's resnet-multi is within its bound") {
+  const GoldenNetwork golden("resnet_multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  check_steps(*file, request_of(golden), DType::kF16);
+}
+
+// Roundings of f16 are an eighth of bf16's, whose limit in golden_test.cpp is 0.04.
+TEST_CASE("f16 probabilities are near PyTorch's f32, and the same in every run") {
+  for (const std::string& name : kGoldenNames) {
+    CAPTURE(name);
+    const GoldenNetwork golden(name);
+    const auto file = WeightsFile::open(golden.weights_path);
+    PackCache packs;
+    for (const bool keep : {false, true}) {
+      CudaExecutor executor(*file, packs, {64, 64, DType::kF16, device(), 2, keep});
+      const std::vector<float> first = probability_of(executor, golden), second = probability_of(executor, golden);
+      CHECK(std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0);
+      for (std::size_t i = 0; i < golden.probability_diagonal.size(); ++i) {
+        const double error =
+            std::abs(double{first[i * static_cast<std::size_t>(golden.width) + i]} - golden.probability_diagonal[i]);
+        CHECK(error <= 0.005);
+      }
+    }
+  }
+}
+
+TEST_CASE("a mask is what the probability says, with any distance of rows") {
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  CudaExecutor executor(*file, packs, {64, 64, DType::kBF16, device(), 2, false});
+  const auto width = static_cast<std::size_t>(golden.width), height = static_cast<std::size_t>(golden.height);
+  const std::size_t mask_stride = width + 7, row = 3 * width + 5;
+  std::vector<std::uint8_t> photo(row * height), mask(mask_stride * height, 77);
+  for (std::size_t y = 0; y < height; ++y) std::memcpy(&photo[y * row], &golden.pixels[y * 3 * width], 3 * width);
+  std::vector<float> probability(width * height);
+  RunRequest r = request_of(golden);
+  r.image.data = photo.data(), r.image.row_stride = static_cast<std::int64_t>(row);
+  r.mask = mask.data(), r.mask_stride = static_cast<std::int64_t>(mask_stride);
+  r.probability = probability.data(), r.probability_stride = std::int64_t{golden.width} * 4;
+  MFS_REQUIRE_OK(executor.run(r));
+  for (std::size_t y = 0; y < height; ++y) {
+    for (std::size_t x = 0; x < width; ++x)
+      CHECK(mask[y * mask_stride + x] == (probability[y * width + x] > r.threshold ? 255 : 0));
+    for (std::size_t x = width; x < mask_stride; ++x) CHECK(mask[y * mask_stride + x] == 77);
+  }
+  CHECK(probability == probability_of(executor, golden));
+}
+
+TEST_CASE("profiling runs every step by itself and changes nothing") {
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  CudaExecutor executor(*file, packs, {64, 64, DType::kF16, device(), 2, false});
+  const std::vector<float> plain = probability_of(executor, golden);
+  executor.set_profiling(true);
+  CHECK(probability_of(executor, golden) == plain);
+  for (std::size_t i = 0; i < executor.steps().size(); ++i) CHECK(executor.step_microseconds(i) > 0);
+}
+
+}  // namespace
+}  // namespace mfs::core::test

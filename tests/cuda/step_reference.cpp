@@ -1,0 +1,227 @@
+#include "tests/cuda/step_reference.h"
+
+#include <cmath>
+
+#include "kernels/resize_bilinear.h"
+#include "runtime/fold.h"
+
+namespace mfs::core::test {
+namespace {
+
+constexpr double kTensorCore = 0x1p-22;  // unit of a sum on tensor cores, which truncate
+
+// Weights as the kernels store them.
+std::vector<float> stored_weights(std::vector<float> values, DType dtype) {
+  for (float& v : values) v = static_cast<float>(stored(dtype, v));
+  return values;
+}
+
+struct Folded {
+  std::vector<float> weights, bias;
+};
+
+Folded folded(const WeightsFile& file, const Filters& f, int taps, DType dtype) {
+  Folded result{std::vector<float>(static_cast<std::size_t>(std::int64_t{f.out} * f.in * taps)),
+                std::vector<float>(static_cast<std::size_t>(f.out))};
+  fold(file, f, Cpu{1}, result.weights.data(), result.bias.data());
+  result.weights = stored_weights(std::move(result.weights), dtype);
+  return result;
+}
+
+// value += the convolution; bound += the sum of its terms' magnitudes. First output channel `first` of dst.
+void add_conv(const Map& src, const Folded& f, const Window& w, int first, Map& value, Map& magnitude) {
+  const int outputs = static_cast<int>(f.bias.size()), taps = w.kernel * w.kernel, inputs = src.shape.c;
+  std::vector<double> by_tap(static_cast<std::size_t>(taps) * static_cast<std::size_t>(inputs));
+  for (int o = 0; o < outputs; ++o) {
+    for (int i = 0; i < inputs; ++i)
+      for (int t = 0; t < taps; ++t)
+        by_tap[static_cast<std::size_t>(t * inputs + i)] =
+            f.weights[static_cast<std::size_t>((std::int64_t{o} * inputs + i) * taps + t)];
+    for (int n = 0; n < value.shape.n; ++n)
+      for (int y = 0; y < value.shape.h; ++y)
+        for (int x = 0; x < value.shape.w; ++x) {
+          double sum = f.bias[static_cast<std::size_t>(o)], terms = std::abs(sum);
+          for (int t = 0; t < taps; ++t) {
+            const int sy = y * w.stride - w.pad + t / w.kernel * w.dilation,
+                      sx = x * w.stride - w.pad + t % w.kernel * w.dilation;
+            if (sy < 0 || sy >= src.shape.h || sx < 0 || sx >= src.shape.w) continue;
+            const double* pixel = &src.values[src.index(n, sy, sx, 0)];
+            const double* filter = &by_tap[static_cast<std::size_t>(t * inputs)];
+            for (int i = 0; i < inputs; ++i) sum += pixel[i] * filter[i], terms += std::abs(pixel[i] * filter[i]);
+          }
+          value.at(n, y, x, first + o) += sum, magnitude.at(n, y, x, first + o) += terms;
+        }
+  }
+}
+
+template <typename Body>
+void each(const Shape& s, const Body& body) {
+  for (int n = 0; n < s.n; ++n)
+    for (int y = 0; y < s.h; ++y)
+      for (int x = 0; x < s.w; ++x)
+        for (int c = 0; c < s.c; ++c) body(n, y, x, c);
+}
+
+struct Interpolated {
+  double value, magnitude;
+};
+
+Interpolated interpolate(const Map& m, int n, int y, int x, int c, const Shape& size, bool align_corners) {
+  const Lerp v = lerp_at(y, m.shape.h, size.h, align_corners), h = lerp_at(x, m.shape.w, size.w, align_corners);
+  Interpolated r{};
+  for (const auto& [row, wy] : {std::pair{v.lo, 1.0 - v.t}, std::pair{v.hi, double{v.t}}})
+    for (const auto& [column, wx] : {std::pair{h.lo, 1.0 - h.t}, std::pair{h.hi, double{h.t}}}) {
+      const double term = wy * wx * m.at(n, row, column, c);
+      r.value += term, r.magnitude += std::abs(term);
+    }
+  return r;
+}
+
+double relu_if(bool relu, double v) { return relu ? std::max(v, 0.0) : v; }
+
+}  // namespace
+
+ExpectedMap StepReference::blank(const Place& p) const {
+  const std::vector<double> zeros(static_cast<std::size_t>(p.shape.elements()));
+  return {p, {p.shape, zeros}, {p.shape, zeros}};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const ConvStep& s) const {
+  Place all = s.dst;  // every filter's outputs
+  all.first_channel = 0, all.shape = network_.buffers[static_cast<std::size_t>(s.dst.buffer)].shape;
+  ExpectedMap e = blank(all);
+  int first = 0;
+  double terms = 2;
+  const Map src = read_(s.src);
+  for (const Filters& f : s.filters) {
+    add_conv(src, folded(file_, f, s.window.kernel * s.window.kernel, dtype(s.src)), s.window, first, e.value, e.bound);
+    first += f.out;
+    terms = std::max(terms, 2.0 + double{static_cast<double>(f.in)} * s.window.kernel * s.window.kernel);
+  }
+  if (s.joined) {
+    add_conv(read_(s.joined), folded(file_, s.joined_filters, 1, dtype(s.src)), {.stride = s.joined_stride}, 0, e.value,
+             e.bound);
+    terms += s.joined_filters.in;
+  }
+  const Map residual = s.residual ? read_(s.residual) : Map{};
+  each(all.shape, [&](int n, int y, int x, int c) {
+    double& v = e.value.at(n, y, x, c);
+    double& b = e.bound.at(n, y, x, c);
+    if (s.residual) v += residual.at(n, y, x, c), b += std::abs(residual.at(n, y, x, c));
+    v = relu_if(s.relu, v);
+    b *= terms * kTensorCore;
+  });
+  return {e};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const MaxPoolStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map src = read_(s.src);
+  each(s.dst.shape, [&](int n, int y, int x, int c) {
+    double best = -HUGE_VAL;
+    for (int ky = 0; ky < s.window.kernel; ++ky)
+      for (int kx = 0; kx < s.window.kernel; ++kx) {
+        const int sy = y * s.window.stride - s.window.pad + ky, sx = x * s.window.stride - s.window.pad + kx;
+        if (sy >= 0 && sy < src.shape.h && sx >= 0 && sx < src.shape.w) best = std::max(best, src.at(n, sy, sx, c));
+      }
+    e.value.at(n, y, x, c) = best;
+  });
+  return {e};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const GlobalAverageStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map src = read_(s.src);
+  const double pixels = static_cast<double>(src.shape.h) * src.shape.w;
+  each(src.shape, [&](int n, int y, int x, int c) {
+    e.value.at(n, 0, 0, c) += src.at(n, y, x, c) / pixels;
+    e.bound.at(n, 0, 0, c) += std::abs(src.at(n, y, x, c)) * kEps;  // pixels x eps x mean magnitude
+  });
+  return {e};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const LinearStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map src = read_(s.src);
+  const std::vector<float> weights = read_all(file_, s.tensors + ".weight"), bias = read_all(file_, s.tensors + ".bias");
+  const int inputs = src.shape.c;
+  each(s.dst.shape, [&](int n, int, int, int o) {
+    double sum = bias.empty() ? 0 : bias[static_cast<std::size_t>(o)], magnitude = std::abs(sum);
+    for (int i = 0; i < inputs; ++i) {
+      const double term = src.at(n, 0, 0, i) * double{weights[static_cast<std::size_t>(o * inputs + i)]};
+      sum += term, magnitude += std::abs(term);
+    }
+    double bound = (inputs + 2) * kEps * magnitude, value = sum;
+    if (s.activation == Activation::kRelu) value = std::max(sum, 0.0);
+    if (s.activation == Activation::kSigmoid) value = 1 / (1 + std::exp(-sum)), bound = bound / 4 + 1e-6;
+    e.value.at(n, 0, 0, o) = value, e.bound.at(n, 0, 0, o) = bound;
+  });
+  return {e};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const ChannelScaleStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map src = read_(s.src), gate = read_(s.gate), residual = s.residual ? read_(s.residual) : Map{};
+  each(s.dst.shape, [&](int n, int y, int x, int c) {
+    const double product = src.at(n, y, x, c) * gate.at(n, 0, 0, c), other = s.residual ? residual.at(n, y, x, c) : 0;
+    e.value.at(n, y, x, c) = relu_if(s.relu, product + other);
+    e.bound.at(n, y, x, c) = 2 * kEps * (std::abs(product) + std::abs(other));
+  });
+  return {e};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const PyramidPoolStep& s) const {
+  std::vector<ExpectedMap> all;
+  const Map src = read_(s.src);
+  for (const Place& grid : s.grids) {
+    ExpectedMap e = blank(grid);
+    const int bins = grid.shape.h;
+    each(grid.shape, [&](int n, int y, int x, int c) {
+      const int y0 = y * src.shape.h / bins, y1 = ((y + 1) * src.shape.h + bins - 1) / bins;
+      const int x0 = x * src.shape.w / bins, x1 = ((x + 1) * src.shape.w + bins - 1) / bins;
+      const double count = static_cast<double>(y1 - y0) * (x1 - x0);
+      double magnitude = 0;
+      for (int sy = y0; sy < y1; ++sy)
+        for (int sx = x0; sx < x1; ++sx)
+          e.value.at(n, y, x, c) += src.at(n, sy, sx, c) / count, magnitude += std::abs(src.at(n, sy, sx, c)) / count;
+      e.bound.at(n, y, x, c) = (count + 2) * kEps * magnitude;
+    });
+    all.push_back(std::move(e));
+  }
+  return all;
+}
+
+std::vector<ExpectedMap> StepReference::expect(const PyramidHeadStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map features = read_(s.features);
+  std::vector<Map> priors;
+  for (const Place& p : s.priors) priors.push_back(read_(p));
+  const std::vector<float> weights = read_all(file_, s.final_conv + ".weight"), bias = read_all(file_, s.final_conv + ".bias");
+  each(s.dst.shape, [&](int n, int y, int x, int) {
+    double logit = bias.empty() ? 0 : bias[0], magnitude = std::abs(logit);
+    for (int c = 0; c < features.shape.c; ++c) {
+      double sum = features.at(n, y, x, c), terms = std::abs(sum);
+      for (const Map& prior : priors) {
+        const Interpolated p = interpolate(prior, n, y, x, c, features.shape, s.align_corners);
+        sum += p.value, terms += p.magnitude;
+      }
+      logit += std::max(sum, 0.0) * weights[static_cast<std::size_t>(c)];
+      magnitude += terms * std::abs(weights[static_cast<std::size_t>(c)]);
+    }
+    e.value.at(n, y, x, 0) = logit;
+    e.bound.at(n, y, x, 0) = (features.shape.c + 16) * kEps * magnitude;
+  });
+  return {e};
+}
+
+std::vector<ExpectedMap> StepReference::expect(const ResizeStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map src = read_(s.src);
+  each(s.dst.shape, [&](int n, int y, int x, int c) {
+    const Interpolated p = interpolate(src, n, y, x, c, s.dst.shape, s.align_corners);
+    e.value.at(n, y, x, c) = p.value, e.bound.at(n, y, x, c) = 6 * kEps * p.magnitude;
+  });
+  return {e};
+}
+
+}  // namespace mfs::core::test
