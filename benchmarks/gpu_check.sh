@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that only a GPU can show, in ten minutes: tests, sanitizers, figures. Each stage is a process of its own under a time
 # limit, and a failing one does not stop the later ones. Needs the programs of a build with MFS_CUDA=ON and MFS_BENCHMARKS=ON,
-# nothing else of the machine but the driver; compute-sanitizer is used where it is found.
+# and the program of the target simt_conformance_hardware; of the machine only the driver and compute-sanitizer.
 #
 #   benchmarks/gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]
 set -u
@@ -27,22 +27,20 @@ stage() {
   printf '%-28s %-12s %4s s\n' "$name" "$result" $(($(date +%s) - begin)) | tee -a "$table"
 }
 
-# Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
-small='--test-case=max_pool*,conv with*,conv tiles*,channel_scale*,global_average*,pyramid*,upsample*,cut*,concat*,fully*'
-
 stage device 10 nvidia-smi
-[ -x "$bin/simt_conformance_hardware" ] && stage conformance 30 "$bin/simt_conformance_hardware"
+stage conformance 30 "$bin/simt_conformance_hardware"
 stage kernel_tests 120 "$bin/mfs_cuda_kernel_tests"
-stage network_test 120 "$bin/mfs_cuda_network_test"
-sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
-if [ -n "$sanitizer" ]; then
-  for tool in memcheck racecheck initcheck synccheck; do
-    stage "sanitizer_$tool" 60 "$sanitizer" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" "$small"
-  done
-fi
+stage network_test 90 "$bin/mfs_cuda_network_test"
 for weights in "$@"; do
   name=$(basename "$weights" .safetensors)
-  stage "bench_$name" 60 "$bin/mfs_cuda_network_bench" --weights "$weights" --steps --json "$out/bench_$name.json"
+  stage "bench_$name" 45 "$bin/mfs_cuda_network_bench" --weights "$weights" --steps --json "$out/bench_$name.json"
   grep -E '^(kernels|tap|sum)' "$out/bench_$name.log" | sed "s/^/  /" | tee -a "$table"
+done
+
+# Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
+small='--test-case=max_pool*,conv with*,conv tiles*,channel_scale*,global_average*,pyramid*,upsample*,cut*,concat*,fully*'
+sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
+for tool in memcheck racecheck initcheck synccheck; do
+  stage "sanitizer_$tool" 40 "${sanitizer:-compute-sanitizer}" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" "$small"
 done
 ! grep -q -E 'FAILED|out of time' "$table"

@@ -8,7 +8,7 @@
 
 namespace mfs::core {
 
-// src, residual (optional) and dst: same shape and dtype (f32 or bf16), any pitch; gate (n, 1, 1, c) dense f32.
+// src, residual (optional) and dst: same shape and dtype (f32, f16 or bf16), any pitch; gate (n, 1, 1, c) dense f32.
 // dst may be src or residual.
 struct ChannelScale {
   View src, gate, residual;

@@ -10,7 +10,7 @@
 
 namespace mfs::core {
 
-// dst channels = the channels of srcs in order; same n, h, w and dtype everywhere (f32 or bf16); any pitch.
+// dst channels = the channels of srcs in order; same n, h, w and dtype everywhere (f32, f16 or bf16); any pitch.
 struct Concat {
   std::span<const View> srcs;
   MutView dst;

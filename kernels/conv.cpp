@@ -52,10 +52,9 @@ Status check(const Conv& op) {
 std::shared_ptr<const PackedWeights> PackCache::get(const std::string& key,
                                                     const std::function<std::shared_ptr<const PackedWeights>()>& make) {
   const std::lock_guard lock(mutex_);
-  std::weak_ptr<const PackedWeights>& entry = entries_[key];
-  std::shared_ptr<const PackedWeights> packed = entry.lock();
-  if (!packed) entry = packed = make();
-  return packed;
+  std::shared_ptr<const PackedWeights>& entry = entries_[key];
+  if (!entry) entry = make();
+  return entry;
 }
 
 Cost cost(const Conv& op) {

@@ -61,8 +61,8 @@ class PreparedConv {
 // bias (cout), all dense f32. Called only when no packed copy exists yet.
 using ConvParameters = std::function<void(float* weights, float* joined, float* bias)>;
 
-// Packed weights by name and layout, so that sessions of different image sizes share one copy. Thread-safe; entries live as
-// long as a PreparedConv uses them.
+// Packed weights by name and layout, so that sessions of different image sizes share one copy, and a session that changes its
+// size packs nothing twice. Thread-safe.
 struct PackedWeights {
   virtual ~PackedWeights() = default;
 };
@@ -73,7 +73,7 @@ class PackCache {
 
  private:
   std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<const PackedWeights>> entries_;
+  std::map<std::string, std::shared_ptr<const PackedWeights>> entries_;
 };
 
 // `name` identifies the parameters in the cache. Throws Error when the backend cannot do it.

@@ -8,8 +8,8 @@
 
 namespace mfs::core {
 
-// src NHWC, f32 or bf16, any pitch; dst (n, 1, 1, c) dense f32. f32 accumulation in a fixed order per thread count.
-// scratch: threads * n * c floats.
+// src NHWC, f32, f16 or bf16, any pitch; dst (n, 1, 1, c) dense f32. f32 accumulation, in an order that
+// depends only on the shape and the number of threads or multiprocessors. scratch: scratch_bytes() bytes.
 struct GlobalAverage {
   View src;
   MutView dst;

@@ -11,8 +11,9 @@
 namespace mfs::core {
 
 // logit[y][x] = bias + sum_c weights[c] * relu(features[y][x][c] + sum_i bilinear(priors[i], y, x)[c])
-// features (n, h, w, c) f32 or bf16, any pitch (batch norm folded, its shift included); priors[i] (n, b, b, c) dense f32;
-// logit (n, h, w, 1) dense f32. align_corners as in the checkpoint.
+// features (n, h, w, c) f32, f16 or bf16, any pitch (batch norm folded, its shift included); priors[i] (n, b, b, c) dense f32;
+// logit (n, h, w, 1) dense f32. align_corners as in the checkpoint. On the GPU 8 priors at most.
+// scratch: scratch_bytes() bytes, 64-byte aligned; none on the GPU.
 struct PyramidHead {
   View features;
   std::span<const View> priors;

@@ -10,9 +10,9 @@
 
 namespace mfs::core {
 
-// src (n, h, w, c), f32 or bf16, any pitch. grids[i] is (n, b_i, b_i, c), f32, any pitch: bin (y, x) is the mean over rows
+// src (n, h, w, c), f32, f16 or bf16, any pitch. grids[i] is (n, b_i, b_i, c), f32, any pitch: bin (y, x) is the mean over rows
 // [floor(y*h/b), ceil((y+1)*h/b)) and columns likewise (bins overlap when b does not divide the size).
-// scratch: scratch_bytes() bytes, 64-byte aligned.
+// On the GPU the b_i add up to 64 at most. scratch: scratch_bytes() bytes, 64-byte aligned.
 struct PyramidPool {
   View src;
   std::span<const MutView> grids;

@@ -8,7 +8,7 @@
 
 namespace mfs::core {
 
-// src (n, h, w, c) to dst (n, h', w', c); f32 or bf16 (src and dst alike), any pitch, f32 arithmetic.
+// src (n, h, w, c) to dst (n, h', w', c); f32, f16 or bf16 (src and dst alike), any pitch, f32 arithmetic.
 struct ResizeBilinear {
   View src;
   bool align_corners = true;

@@ -64,11 +64,7 @@ CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const Cuda
   logit_ = binder.view(network.output);
   for (const auto& [name, place] : network.named) named_[name] = binder.view(place);
 
-  graph_ = CudaGraph(cuda(), [this] {
-    for (const Step& step : steps_)
-      if (Status s = step.run(cuda()); !s) return s;
-    return Status{};
-  });
+  graph_ = CudaGraph(cuda(), [this] { return run_steps(cuda()); });
 }
 
 Status CudaExecutor::reserve(const RunRequest& request) {
@@ -82,7 +78,13 @@ Status CudaExecutor::queue_prepare(const Cuda& cuda, const RunRequest& request) 
                    preprocess_of(request, file_.preprocess(), input_, {staging_.scratch.data(), staging_.scratch.size()}));
 }
 
-Status CudaExecutor::queue_infer(const Cuda& cuda) { return graph_.launch(cuda); }
+Status CudaExecutor::queue_infer(const Cuda& cuda) { return is_captured(cuda) ? run_steps(cuda) : graph_.launch(cuda); }
+
+Status CudaExecutor::run_steps(const Cuda& cuda) const {
+  for (const Step& step : steps_)
+    if (Status s = step.run(cuda); !s) return s;
+  return {};
+}
 
 Status CudaExecutor::queue_finish(const Cuda& cuda, const RunRequest& request) {
   if (!request.mask && !request.probability) return {};

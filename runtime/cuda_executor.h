@@ -26,8 +26,8 @@ class CudaExecutor final : public Executor {
   // Blocking, for photos and results in host memory: they pass through pinned memory of the executor.
   Status run(const RunRequest& request) override;
 
-  // The parts, for callers with device memory: all three only queue work in the stream. `request` holds device pointers;
-  // its scratch and the executor's own buffers belong to one run at a time.
+  // The parts, for callers with device memory: all three only queue work in the stream, which may be captured. `request` holds
+  // device pointers; its scratch and the executor's own buffers belong to one run at a time.
   Status queue_prepare(const Cuda& cuda, const RunRequest& request);
   Status queue_infer(const Cuda& cuda);
   Status queue_finish(const Cuda& cuda, const RunRequest& request);
@@ -58,6 +58,7 @@ class CudaExecutor final : public Executor {
   };
 
   Status stage(const RunRequest& request, RunRequest& on_device);
+  Status run_steps(const Cuda& cuda) const;
   Status run_profiled(const Cuda& cuda);
   void return_results(const RunRequest& request) const;
 

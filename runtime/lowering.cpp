@@ -193,7 +193,7 @@ class Lowering {
     for (const Value other : users_[index(op(v).inputs[0])]) {
       if (other == v || done_[index(other)] || op(other).kind != OpKind::kConv || op(other).window != op(v).window) continue;
       const Tail t = tail_of(other);
-      if (t.residual || t.relu != tail.relu) unsupported("convolutions of the input with different tails");
+      if (t.residual || t.joined || t.relu != tail.relu) unsupported("convolutions of the input with different tails");
       step.filters.push_back({op(other).tensors, t.norm, op(other).shape.c, 0, step.src.shape.c, true});
       mark(other);
       ends.push_back(t.end);

@@ -69,7 +69,8 @@ void share_buffers_in_place(Lowered& network) {
           if constexpr (requires { step.dst; }) resolve(step.dst);
           if constexpr (requires { step.grids; }) std::ranges::for_each(step.grids, resolve);
           if constexpr (requires { step.priors; }) std::ranges::for_each(step.priors, resolve);
-          if constexpr (std::is_same_v<T, ConvStep>) try_share(step.residual, step.dst, static_cast<int>(i));
+          if constexpr (std::is_same_v<T, ConvStep>)  // what is convolved itself is read by more than its own pixel
+            if (step.residual.buffer != step.src.buffer) try_share(step.residual, step.dst, static_cast<int>(i));
           if constexpr (std::is_same_v<T, ChannelScaleStep>) try_share(step.src, step.dst, static_cast<int>(i));
         },
         network.ops[i].step);

@@ -36,7 +36,9 @@ std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
     throw Error(Code::kInvalidArgument, "unknown device '" + d + "'; known are auto, cpu, cuda and cuda:N");
   std::string why_none;
   std::vector<CudaDeviceInfo> found;
-  if (d != "cpu") found = gpus(why_none);
+  const bool on_cpu = d == "auto" && (options.precision == "f32" || options.precision == "int8");
+  if (on_cpu) why_none = "the CUDA engine does not offer " + options.precision;
+  if (d != "cpu" && !on_cpu) found = gpus(why_none);
   if (d.starts_with("cuda:")) {
     std::erase_if(found, [&](const CudaDeviceInfo& g) { return d != "cuda:" + std::to_string(g.index); });
     if (found.empty()) why_none = why_none.empty() ? "there is no such device" : why_none;

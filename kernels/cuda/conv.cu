@@ -24,8 +24,7 @@ CudaMemory to_device(const void* data, std::size_t bytes) {
   return memory;
 }
 
-// A convolution whose kernel and strides may differ along the axes. tap(...) gives the checkpoint's filter position that a
-// filter position and channel of this one stands for, or false if there is none.
+// A convolution whose kernel and strides may differ along the axes.
 struct Geometry {
   int in_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, channels, src_pitch;
   int pair_offset = -1;  // >= 0: every pixel is a pair of the photo's; the number of the pair's pixels before the window
@@ -125,7 +124,7 @@ class MmaConv final : public PreparedConv<Cuda> {
     const Conv& c = problem_;
     ConvMmaParams<T> p{};
     p.src = static_cast<const T*>(a.src.data);
-    p.joined = c.joined.c > 0 ? static_cast<const T*>(a.joined.data) : nullptr;
+    p.joined = c.joined.c > 0 ? static_cast<const T*>(a.joined.data) : p.src;
     p.weights = reinterpret_cast<const T*>(weights_->weights.data());
     p.residual = c.residual ? static_cast<const T*>(a.residual.data) : nullptr;
     p.bias = reinterpret_cast<const float*>(weights_->bias.data());
@@ -166,6 +165,7 @@ class MmaConv final : public PreparedConv<Cuda> {
     }
     if (!launched || plan_.splits == 1) return launched;
     const std::int64_t vectors_of_dst = std::int64_t{p.rows} * chunks_of(p.columns);
+    if (Status s = check_items("conv", vectors_of_dst); !s) return s;
     return simt::launch(stream_of(cuda), threads_for("conv sum", vectors_of_dst), conv_sum_kernel<T>, p);
   }
 
@@ -221,6 +221,7 @@ class F32Conv final : public PreparedConv<Cuda> {
                           c.relu};
     const bool vectors = fours(a.src) && c.src.c % 4 == 0 && (c.joined.c == 0 || fours(a.joined));
     const std::int64_t groups = (c.dst.pixels() + kF32Pixels - 1) / kF32Pixels * ((c.dst.c + kF32Channels - 1) / kF32Channels);
+    if (Status s = check_items("conv", groups * 32); !s) return s;
     return simt::launch(stream_of(cuda), threads_for("conv f32", groups * 32, kF32Threads),
                         vectors ? conv_f32_kernel<4> : conv_f32_kernel<1>, p);
   }
@@ -256,7 +257,8 @@ Status check_on_cuda(const Conv& c) {
   if (Status s = check(c); !s) return s;
   constexpr int kLargestSide = 30000;
   constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;
-  if (c.src.h > kLargestSide || c.src.w > kLargestSide || c.src.pixels() > kMostPixels || c.joined.pixels() > kMostPixels)
+  const bool sides = c.src.h > kLargestSide || c.src.w > kLargestSide || c.pad > kLargestSide;
+  if (sides || c.src.pixels() > kMostPixels || c.dst.pixels() > kMostPixels || c.joined.pixels() > kMostPixels)
     return refuse("conv", "src " + to_string(c.src) + " is too large for the GPU");
   return {};
 }

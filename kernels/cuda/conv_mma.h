@@ -18,7 +18,7 @@ inline namespace MFS_SIMT_BACKEND {
 inline constexpr int kChunk = 8;       // channels
 inline constexpr int kStepChunks = 8;  // of K in one step: rows of 128 bytes in shared memory
 
-// As the kernel sees the problem; a stem's pixel pairs have become pixels (see fold_pairs() in conv.cu). Pitches in elements.
+// As the kernel sees the problem; a stem's pixel pairs have become pixels (see geometry_of() in conv.cu). Pitches in elements.
 template <class T>
 struct ConvMmaParams {
   const T *src, *joined, *weights, *residual;
@@ -40,7 +40,7 @@ struct ConvTile {
   static constexpr int kWarpsAcross = kColumns / kWarpColumns, kWarps = kRows / kWarpRows * kWarpsAcross;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kStageBytes = (kRows + kColumns) * kStepChunks * 16;
-  static constexpr int kEpiloguePitch = kWarpColumns + 8;  // floats: rows of a fragment fall into different banks
+  static constexpr int kEpiloguePitch = kWarpColumns + 8;  // floats: pairs of a fragment fall into different banks
   static constexpr int kEpilogueBytes = kWarps * kWarpRows * kEpiloguePitch * 4;
   static constexpr int kPipelineBytes = kStages * kStageBytes > kEpilogueBytes ? kStages* kStageBytes : kEpilogueBytes;
   static constexpr int kSharedBytes = kPipelineBytes + kRows * 16;
@@ -113,12 +113,28 @@ MFS_DEVICE void conv_finish(const ConvMmaParams<T>& p, const float* sums, int ro
     store_channels<kChunk>(to, v);
     return;
   }
-  for (int c = 0; c < width; ++c) {
+  MFS_UNROLL
+  for (int c = 0; c < kChunk; ++c) {  // not up to width: `sums` stays in registers
+    if (c >= width) break;
     float value = sums[c] + simt::load_constant(p.bias + column + c);
     if (residual != nullptr) value += simt::to_float(simt::load(residual + c));
     if (p.relu) value = value > 0 || value != value ? value : 0;
     simt::store(to + c, rounded<T>(value));
   }
+}
+
+// Two neighbouring sums to shared memory: 8 bytes a thread, no bank twice in a half-warp.
+MFS_DEVICE void conv_stage_pair(float* to, float first, float second) {
+  simt::store(reinterpret_cast<simt::U32x2*>(to), simt::U32x2{simt::bits_as<uint32_t>(first), simt::bits_as<uint32_t>(second)});
+}
+
+// Eight sums from there. Of lanes 128 bytes apart one begins with its second half: no bank twice in a quarter-warp.
+MFS_DEVICE void conv_unstage(const float* from, bool second_first, float (&v)[kChunk]) {
+  const simt::F32x4* const halves = reinterpret_cast<const simt::F32x4*>(from);
+  const simt::F32x4 a = simt::load(halves + (second_first ? 1 : 0)), b = simt::load(halves + (second_first ? 0 : 1));
+  const simt::F32x4 low = second_first ? b : a, high = second_first ? a : b;
+  v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
+  v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
 }
 
 template <class T>
@@ -127,7 +143,9 @@ MFS_DEVICE void conv_store_partial(const ConvMmaParams<T>& p, const float* sums,
     simt::store(reinterpret_cast<simt::F32x4*>(to), simt::F32x4{sums[0], sums[1], sums[2], sums[3]});
     simt::store(reinterpret_cast<simt::F32x4*>(to) + 1, simt::F32x4{sums[4], sums[5], sums[6], sums[7]});
   } else {
-    for (int c = 0; c < width; ++c) simt::store(to + c, sums[c]);
+    MFS_UNROLL
+    for (int c = 0; c < kChunk; ++c)
+      if (c < width) simt::store(to + c, sums[c]);
   }
 }
 
@@ -168,28 +186,32 @@ struct ConvMma {
     const bool of_joined = at.ky == p.kernel_h;
     const int channel = at.chunk * kChunk, left = (of_joined ? p.joined_channels : p.channels) - channel;
     const int dy = at.ky * p.dilation, dx = at.kx * p.dilation, tap_pixel = dy * p.in_w + dx;
-    for (int r = my_row; r < Tile::kRows; r += kRowsPerPass) {
+    const T* const source = (of_joined ? p.joined : p.src) + channel;
+    const int pitch = of_joined ? p.joined_pitch : p.src_pitch;
+    const unsigned in_h = left > 0 ? static_cast<unsigned>(p.in_h) : 0, in_w = static_cast<unsigned>(p.in_w);
+    MFS_UNROLL
+    for (int i = 0; i < Tile::kRows / kRowsPerPass; ++i) {
+      const int r = my_row + i * kRowsPerPass;
       const ConvRow row = rows[r];
-      const T* from = p.src;
-      bool inside = left > 0;
-      if (of_joined) {
-        inside = inside && row.joined >= 0;
-        if (inside) from = p.joined + int64_t{row.joined} * p.joined_pitch + channel;
-      } else {
-        inside = inside && static_cast<unsigned>(row.y + dy) < static_cast<unsigned>(p.in_h) &&
-                 static_cast<unsigned>(row.x + dx) < static_cast<unsigned>(p.in_w);
-        if (inside) from = p.src + int64_t{row.pixel + tap_pixel} * p.src_pitch + channel;
-      }
+      const bool in_window = (static_cast<unsigned>(row.y + dy) < in_h) & (static_cast<unsigned>(row.x + dx) < in_w);
+      const bool inside = of_joined ? (row.joined >= 0) & (left > 0) : in_window;
+      const int pixel = of_joined ? row.joined : row.pixel + tap_pixel;
+      const T* const from = inside ? source + int64_t{pixel} * pitch : p.src;
       if constexpr (kAligned) {
         simt::copy_async<16>(swizzled(a, r, my_chunk), from, inside ? 16u : 0u);
       } else {
         copy_unaligned(swizzled(a, r, my_chunk), from, inside ? left : 0);
       }
     }
-    const int64_t k = (int64_t{step} * kStepChunks + my_chunk) * kChunk, row_length = int64_t{p.steps} * kStepChunks * kChunk;
-    for (int c = my_row; c < Tile::kColumns; c += kRowsPerPass) {
-      const bool inside = first_column + c < p.columns;
-      const T* from = p.weights + (inside ? (first_column + c) * row_length + k : 0);
+    const int64_t row_length = int64_t{p.steps} * kStepChunks * kChunk;
+    const T* const filters =
+        p.weights + (first_column + my_row) * row_length + (int64_t{step} * kStepChunks + my_chunk) * kChunk;
+    const int columns_left = p.columns - first_column - my_row;
+    MFS_UNROLL
+    for (int i = 0; i < Tile::kColumns / kRowsPerPass; ++i) {
+      const int c = my_row + i * kRowsPerPass;
+      const bool inside = i * kRowsPerPass < columns_left;
+      const T* const from = inside ? filters + i * kRowsPerPass * row_length : p.weights;
       simt::copy_async<16>(swizzled(b, c, my_chunk), from, inside ? 16u : 0u);
     }
   }
@@ -252,8 +274,8 @@ struct ConvMma {
       MFS_UNROLL
       for (int j = 0; j < kFragmentColumns; ++j) {
         float* const at = staged + (16 * i + lane / 4) * kPitch + 8 * j + lane % 4 * 2;
-        at[0] = sum[i][j][0], at[1] = sum[i][j][1];
-        at[8 * kPitch] = sum[i][j][2], at[8 * kPitch + 1] = sum[i][j][3];
+        conv_stage_pair(at, sum[i][j][0], sum[i][j][1]);
+        conv_stage_pair(at + 8 * kPitch, sum[i][j][2], sum[i][j][3]);
       }
     }
     simt::sync_warp();
@@ -262,7 +284,8 @@ struct ConvMma {
     for (int i = lane; i < Tile::kWarpRows * kVectors; i += 32) {
       const int row = row0 + i / kVectors, column = column0 + i % kVectors * kChunk;
       if (row >= p.rows || column >= p.columns) continue;
-      const float* const v = staged + i / kVectors * kPitch + i % kVectors * kChunk;
+      float v[kChunk];
+      conv_unstage(staged + i / kVectors * kPitch + i % kVectors * kChunk, i % kVectors & 4, v);
       const int width = p.columns - column < kChunk ? p.columns - column : kChunk;
       if (p.partial != nullptr) {
         conv_store_partial(p, v, p.partial + (int64_t{simt::block_index().y} * p.rows + row) * p.columns + column, width);
@@ -290,9 +313,16 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(256) conv_sum_kernel(ConvMmaParams<T> p) {
   float sums[kChunk] = {};
   for (int split = 0; split < p.splits; ++split) {
     const float* const from = p.partial + (int64_t{split} * p.rows + row) * p.columns + column;
-    MFS_UNROLL
-    for (int c = 0; c < kChunk; ++c)
-      if (c < width) sums[c] += simt::load(from + c);
+    if (p.vector_store) {
+      float part[kChunk];
+      conv_unstage(from, false, part);
+      MFS_UNROLL
+      for (int c = 0; c < kChunk; ++c) sums[c] += part[c];
+    } else {
+      MFS_UNROLL
+      for (int c = 0; c < kChunk; ++c)
+        if (c < width) sums[c] += simt::load(from + c);
+    }
   }
   conv_finish(p, sums, row, column, width);
 }

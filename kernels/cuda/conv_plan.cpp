@@ -40,6 +40,7 @@ std::vector<ConvPlan> conv_plans(const ConvSize& size, int multiprocessors) {
   std::vector<ConvPlan> plans;
   for (int splits = 1; splits <= kMostSplits; ++splits) {
     if (splits > 1 && size.steps < splits * kFewestSteps) break;
+    if ((splits - 1) * ((size.steps + splits - 1) / splits) >= size.steps) continue;  // the last part would be empty
     for (int t = 0; t < static_cast<int>(std::size(kConvTileModels)); ++t)
       plans.push_back({t, splits, estimate(kConvTileModels[t], size, splits, multiprocessors)});
   }

@@ -7,7 +7,7 @@
 namespace mfs::core {
 namespace {
 
-constexpr int kOldestCapability = 80;
+constexpr int kOldestCapability = MFS_CUDA_OLDEST;  // that this build has code for
 
 Status status_of(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return {};
@@ -44,9 +44,11 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none) {
       devices.push_back({i, p.name, capability, p.multiProcessorCount, p.totalGlobalMem});
     } else {
       why_none = std::string("the ") + p.name + " has compute capability " + std::to_string(p.major) + "." +
-                 std::to_string(p.minor) + ", and 8.0 is needed";
+                 std::to_string(p.minor) + ", and this build needs " + std::to_string(kOldestCapability / 10) + "." +
+                 std::to_string(kOldestCapability % 10);
     }
   }
+  if (!devices.empty()) why_none.clear();
   return devices;
 }
 
@@ -66,7 +68,9 @@ CudaMemory::CudaMemory(MemoryKind kind, std::size_t bytes) : size_(bytes) {
 }
 
 Status upload(void* to_device, const void* from, std::size_t bytes) {
-  return status_of(cudaMemcpy(to_device, from, bytes, cudaMemcpyHostToDevice), "copy to the device");
+  if (Status s = status_of(cudaMemcpy(to_device, from, bytes, cudaMemcpyHostToDevice), "copy to the device"); !s) return s;
+  // From pageable memory it may return before the last bytes have arrived, and our streams do not wait for its stream.
+  return status_of(cudaStreamSynchronize(cudaStreamLegacy), "copy to the device");
 }
 
 Status copy_to_device(const Cuda& cuda, void* to, const void* from_pinned, std::size_t bytes) {
@@ -83,6 +87,11 @@ CudaStream::CudaStream() {
   cudaStream_t stream;
   require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create a stream");
   stream_ = {stream, [](void* s) { cudaStreamDestroy(static_cast<cudaStream_t>(s)); }};
+}
+
+bool is_captured(const Cuda& cuda) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  return cudaStreamIsCapturing(stream_of(cuda), &status) == cudaSuccess && status == cudaStreamCaptureStatusActive;
 }
 
 CudaGraph::CudaGraph(const Cuda& cuda, const std::function<Status()>& record) {

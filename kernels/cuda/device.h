@@ -41,7 +41,7 @@ class CudaMemory {
   std::size_t size_ = 0;
 };
 
-// Copies to the device and waits; any host memory. For planning.
+// Copies to the device and waits until it is there; any host memory. For planning.
 Status upload(void* to_device, const void* from, std::size_t bytes);
 
 // Queued; the host's side is pinned memory and stays untouched until the stream has come this far.
@@ -60,8 +60,10 @@ class CudaStream {
   std::unique_ptr<void, void (*)(void*)> stream_{nullptr, nullptr};
 };
 
-// What `record` queues, recorded once to be queued as a whole. If the stream is being captured already (by the caller, into a
-// graph of his own), launch() becomes part of that graph.
+// Whether the stream is being captured into a graph, by a caller of the library.
+bool is_captured(const Cuda&);
+
+// What `record` queues, recorded once to be queued as a whole. Must not be launched in a captured stream.
 class CudaGraph {
  public:
   CudaGraph() = default;

@@ -5,10 +5,13 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
+#include "kernels/backend.h"
 #include "kernels/check.h"
 #include "kernels/cuda/simt/index.h"
 #include "kernels/cuda/simt/launch.h"

@@ -10,6 +10,8 @@ namespace MFS_SIMT_BACKEND {
 constexpr int kRun = 4;  // neighbouring pixels of a warp: most lie between the same columns of a prior, read once for all
 static_assert(kRun * kMaxPyramidLevels == 32, "one lane for every position in a prior");
 
+constexpr unsigned kHeadThreads = 128, kHeadBlocks = 4;  // per multiprocessor: leaves registers for what a run shares
+
 struct Prior {
   const float* data;
   int bins;
@@ -35,7 +37,7 @@ MFS_DEVICE void blend(const float* top, const float* bottom, float t, float (&ou
 
 // One warp for kRun pixels of a row, kWidth channels in each lane at a time.
 template <class T, int kWidth>
-MFS_KERNEL void MFS_LAUNCH_BOUNDS(128)
+MFS_KERNEL void MFS_LAUNCH_BOUNDS(kHeadThreads, kHeadBlocks)
     pyramid_head_kernel(const T* features, const float* weights, float* logit, const MFS_GRID_CONSTANT PyramidHeadParams p) {
   simt::grid_dependency_wait();
   const uint32_t run = global_thread() / 32;
@@ -47,8 +49,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(128)
   // Lane i works out where pixel i % kRun lies in prior i / kRun; all lanes ask it.
   Lerp own_x{}, own_y{};
   if (lane / kRun < p.levels) {
-    const int x = first + lane % kRun;
-    own_x = lerp_on(p.priors[lane / kRun].x, x < last ? x : last);
+    own_x = lerp_on(p.priors[lane / kRun].x, first + lane % kRun);  // past the end of the row: as at its end
     own_y = lerp_on(p.priors[lane / kRun].y, row % p.h);
   }
 
@@ -130,7 +131,7 @@ Status run(const Cuda& cuda, const PyramidHead& op) {
   if (Status s = check_items(kOp, runs * 32); !s) return s;
   params.runs = static_cast<uint32_t>(runs);
   return with_device_type(kOp, op.features.dtype, vectors, [&]<class T, int kWidth>() {
-    return simt::launch(stream_of(cuda), threads_for(kOp, runs * 32, 128), pyramid_head_kernel<T, kWidth>,
+    return simt::launch(stream_of(cuda), threads_for(kOp, runs * 32, kHeadThreads), pyramid_head_kernel<T, kWidth>,
                         static_cast<const T*>(op.features.data), op.weights, static_cast<float*>(op.logit.data), params);
   });
 }

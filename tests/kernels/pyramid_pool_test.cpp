@@ -80,12 +80,11 @@ TEST_CASE("pyramid_pool matches the double-precision reference") {
 }
 
 TEST_CASE("pyramid_pool does not depend on the number of threads or their order") {
-  const Tensor src = random_values({1, 9, 11, 150}, DType::kBF16, 0, 15);
+  const Tensor src = random_values({1, 13, 17, 200}, DType::kBF16, 0, 15);
   const std::vector<int> bins{1, 2, 3, 6};
   const Pooled one = pool(backends().front(), src, bins, 0), three = pool(backends().back(), src, bins, 0);
-  REQUIRE(one.grids.size() == bins.size());
-  REQUIRE(three.grids.size() == bins.size());
-  for (std::size_t i = 0; i < bins.size(); ++i) {
+  CHECK(one.grids.size() == three.grids.size());
+  for (std::size_t i = 0; i < one.grids.size(); ++i) {
     MFS_CHECK_CLOSE(three.grids[i], ([&](int n, int y, int x, int c) { return Expected{one.grids[i].at(n, y, x, c)}; }));
   }
 }

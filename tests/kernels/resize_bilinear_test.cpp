@@ -6,6 +6,10 @@
 #include "tests/support/backends.h"
 #include "tests/support/checks.h"
 
+#if MFS_TEST_CUDA
+#include "kernels/cuda/lerp.h"
+#endif
+
 namespace mfs::core::test {
 namespace {
 
@@ -75,6 +79,31 @@ TEST_CASE("resize_bilinear reproduces corners and identity exactly") {
     }
   }
 }
+
+#if MFS_TEST_CUDA
+TEST_CASE("positions in integers are those in double") {
+  constexpr int kSizes[] = {1, 2, 3, 6, 7, 49, 64, 65, 129, 1000, 4099, 20011};
+  for (const int src : kSizes) {
+    for (const int dst : kSizes) {
+      for (const bool align_corners : {true, false}) {
+        CAPTURE(src);
+        CAPTURE(dst);
+        CAPTURE(align_corners);
+        const LerpAxis axis = lerp_axis(src, dst, align_corners);
+        int different = 0;
+        for (int i = 0; i < dst; ++i) {
+          const Lerp a = lerp_on(axis, i), b = lerp_at(i, src, dst, align_corners);
+          if (a.lo != b.lo || a.hi != b.hi || !(std::abs(a.t - b.t) <= 2 * kEps)) ++different;  // each t is rounded once
+        }
+        CHECK(different == 0);
+      }
+    }
+  }
+  CHECK(check_lerp("resize_bilinear", 32000, 32000));
+  CHECK(!check_lerp("resize_bilinear", 40000, 40000));
+  CHECK(!check_lerp("resize_bilinear", 1, (1 << 20) + 1));
+}
+#endif
 
 TEST_CASE("resize_bilinear refuses what does not fit") {
   const Tensor src({1, 2, 2, 3}, DType::kF32);

@@ -12,6 +12,8 @@ namespace mfs::core::test {
 const std::vector<Backend>& backends() {
   static std::string why_none;
   static const std::vector<CudaDeviceInfo> devices = cuda_devices(why_none);
+  static const bool selected = static_cast<bool>(select_device(devices.front().index));
+  if (!selected) throw std::bad_alloc();
   static const CudaStream stream;
   static const std::vector<Backend> all{
       {devices.front().name.c_str(), stream.on(devices.front()), std::numeric_limits<std::int64_t>::max()}};

@@ -38,10 +38,10 @@ template <int kTiles, bool kTransposed = false>
 MFS_DEVICE void store_matrix(void* row, const uint32_t (&r)[kTiles]) {
   static_assert(kTiles == 1 || kTiles == 2 || kTiles == 4);
   const uint32_t address = shared_address(row);
-#define MFS_STMATRIX(shape, registers, ...)                                                                         \
-  asm volatile("stmatrix.sync.aligned.m8n8." shape ".shared.b16 [%0], {" registers "};" ::"r"(address), __VA_ARGS__ \
-               : "memor"                                                                                            \
-                 "y")
+// clang-format off
+#define MFS_STMATRIX(shape, registers, ...) \
+  asm volatile("stmatrix.sync.aligned.m8n8." shape ".shared.b16 [%0], {" registers "};" ::"r"(address), __VA_ARGS__ : "memory")
+  // clang-format on
   if constexpr (kTiles == 1 && !kTransposed) {
     MFS_STMATRIX("x1", "%1", "r"(r[0]));
   } else if constexpr (kTiles == 1) {

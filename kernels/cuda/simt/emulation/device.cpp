@@ -16,7 +16,6 @@ using Clock = std::chrono::steady_clock;
 
 Machine& machine_of(const Cuda& cuda) { return *static_cast<Machine*>(cuda.stream); }
 
-// A graph launch that is itself recorded becomes part of the outer graph: what the machine's queue does by itself.
 struct RecordedKernels {
   std::vector<Machine::Work> kernels;
 };
@@ -54,6 +53,8 @@ Status copy_to_host(const Cuda& cuda, void* to_pinned, const void* from, std::si
 Status wait(const Cuda& cuda) { return machine_of(cuda).synchronize(); }
 
 CudaStream::CudaStream() : stream_(new Machine, [](void* m) { delete static_cast<Machine*>(m); }) {}
+
+bool is_captured(const Cuda&) { return false; }
 
 CudaGraph::CudaGraph(const Cuda& cuda, const std::function<Status()>& record) {
   if (const Status s = wait(cuda); !s) throw Error(s.code(), s.message());
