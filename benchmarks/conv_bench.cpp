@@ -81,7 +81,9 @@ void run_case(benchmark::State& state, const Conv& problem) {
   std::byte *peer_from = peer_src.next(), *peer_to = peer_dst.next();
   measure_against(
       state, cost(problem), problem.dtype,
-      [&] { return conv->run(cpu, {from, problem.residual ? View(to) : View(), {}, to, scratch.data()}); },
+      [&] {
+        return conv->run(cpu, {from, problem.residual ? View(to) : View(), {}, to, scratch.data()});
+      },
       [&] { peer.run(peer_from, peer_to); });
 }
 
