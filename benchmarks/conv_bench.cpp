@@ -98,6 +98,7 @@ std::string text(const Case& c) {
 
 const bool kRegistered = [] {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    if (!has_conv(Cpu{}, dtype)) continue;
     for (const Case& c : kCases) {
       const Conv problem = problem_of(c, dtype);
       add("conv " + text(c) + " " + name_of(dtype), [=](benchmark::State& state) { run_case(state, problem); });

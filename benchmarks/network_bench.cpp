@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string weights;
-  std::vector<std::string> precisions{"f32", "bf16"};
+  std::vector<std::string> precisions;  // empty: all this processor has
   int threads = 2, repeat = 15;
   std::vector<int> size, photo{1280, 960};  // width, height
   bool json = false, on_request = false;
@@ -193,7 +193,8 @@ int run(int argc, char** argv) {
   CLI::App app{"One tap to its mask, next to the network's convolutions alone"};
   Options o;
   app.add_option("--weights", o.weights, "weights file")->required()->check(CLI::ExistingFile);
-  app.add_option("--precision", o.precisions, "f32, bf16 or both")->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--precision", o.precisions, "f32, bf16 or both [what the processor has]")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--threads", o.threads, "threads of either side")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--repeat", o.repeat, "runs")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--size", o.size, "network size WxH; default the weights'")->delimiter('x')->expected(2);
@@ -201,6 +202,10 @@ int run(int argc, char** argv) {
   app.add_flag("--json", o.json, "one JSON line per precision");
   app.add_flag("--on-request", o.on_request, "a run and a JSON line for every line on standard input");
   CLI11_PARSE(app, argc, argv);
+  if (o.precisions.empty()) {
+    o.precisions = {"f32"};
+    if (has_conv(Cpu{}, DType::kBF16)) o.precisions.push_back("bf16");
+  }
   if (o.on_request) return serve(o), 0;
   settings().cpu.threads = o.threads;
   settings().card = measure_device(o.threads);

@@ -39,6 +39,9 @@ constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad)
 Status check(const Conv&);
 Cost cost(const Conv&);
 
+// Whether this machine's processor has convolutions in the type: f32 always, bf16 where there is AVX-512.
+bool has_conv(const Cpu&, DType);
+
 // As the problem says; residual may be dst. scratch: PreparedConv::scratch_bytes() bytes, 64-byte aligned.
 struct ConvArguments {
   View src, residual, joined;

@@ -56,6 +56,10 @@ DType choose_precision_on_gpu(const ModelOptions& options) {
 }
 
 DType choose_precision_on_cpu(const ModelOptions& options) {
+#if MFS_HAVE_CPU
+  if (options.precision == "bf16" && !has_conv(Cpu{}, DType::kBF16))
+    throw Error(Code::kUnsupported, "precision bf16 needs a processor with AVX-512, which this one lacks; f32 works on all");
+#endif
   if (options.precision != "auto") return options.precision == "f32" ? DType::kF32 : DType::kBF16;
   const bool bf16 = has_bf16_instructions();
   if (options.log)

@@ -208,6 +208,19 @@ auto translated(const std::string& name, const Make& make) {
 
 }  // namespace
 
+bool has_conv(const Cpu&, DType dtype) {
+  if (dtype != DType::kBF16) return dtype == DType::kF32;
+  static const bool bf16 = [] {  // which instructions oneDNN wants for it is its own business: it is asked
+    try {
+      describe(Conv{.src = {1, 8, 8, 64}, .dst = {1, 8, 8, 64}, .dtype = DType::kBF16});
+      return true;
+    } catch (const dnnl::error&) {
+      return false;
+    }
+  }();
+  return bf16;
+}
+
 std::shared_ptr<const PreparedConv<Cpu>> prepare_direct(const Cpu& cpu, const Conv& c, const ConvParameters& parameters,
                                                         const std::string& name, PackCache& cache) {
   const ThreadScope threads(cpu.threads);

@@ -150,13 +150,16 @@ void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
 #if MFS_TEST_CUDA
 // f32 is for few pixels, like the pooled context's.
 constexpr DType kConvDTypes[] = {DType::kF16, DType::kBF16, DType::kF32};
+bool offered(DType) { return true; }
 #else
 constexpr DType kConvDTypes[] = {DType::kF32, DType::kBF16};
+bool offered(DType dtype) { return has_conv(Cpu{}, dtype); }
 #endif
 
 void run_list(const std::vector<cases::ConvCase>& list, bool integers) {
   for (const auto& k : list) SUBCASE(k.name) {
-      for (const DType dtype : kConvDTypes) run_case(k, dtype, integers);
+      for (const DType dtype : kConvDTypes)
+        if (offered(dtype)) run_case(k, dtype, integers);
     }
 }
 
@@ -167,6 +170,14 @@ TEST_CASE("conv tiles, tails and splits are exact on integers") { run_list(cases
 TEST_CASE("conv with a joined source is exact on integers") { run_list(cases::kConvJoined, true); }
 TEST_CASE("conv with a joined source matches the double-precision reference") { run_list(cases::kConvJoined, false); }
 #else
+TEST_CASE("conv in bf16 is tested, or refused by a processor without AVX-512") {
+  if (has_conv(Cpu{}, DType::kBF16)) return;
+  MESSAGE("skipped: bf16, which this processor has no instructions for");
+  const Conv p = cases::problem(cases::kConv.front(), DType::kBF16);
+  const Data d = make(p, true);
+  CHECK_THROWS_WITH_AS(prepare(Cpu{}, p, d.floats(d.weights), d.floats(d.bias)),
+                       "conv: bf16 needs a processor with AVX-512; f32 works on all", Error);
+}
 TEST_CASE("conv of two sources is refused") {
   const Conv p = cases::problem(cases::kConvJoined.front(), DType::kF32);
   const std::vector<float> weights(static_cast<std::size_t>(p.dst.c) * 64);
