@@ -1,4 +1,5 @@
-// Problems of max_pool, resize_bilinear and the element-wise operations that tests and benchmarks share (see cases.h).
+// Problems of max_pool, resize_bilinear, transposed_conv and the element-wise operations that tests and benchmarks share (see
+// cases.h).
 #pragma once
 
 #include <vector>
@@ -61,6 +62,27 @@ inline const std::vector<ResizeCase> kResize{
     {"same size", {1, 6, 4, 16}, 6, 4},
     {"wide, vectors, slices, two images", {2, 2, 9, 40}, 3, 140, 8},
     {"fusion to 3x3ceil backbone", {1, 64, 64, 256}, 65, 65},
+};
+
+struct TransposedConvCase {
+  const char* name;
+  Shape src;
+  int cout, kernel, stride, pad;
+  int gap = 0;
+};
+inline const std::vector<TransposedConvCase> kTransposedConv{
+    {"one number", {1, 1, 1, 1}, 1, 1, 1, 0},
+    {"4x4 stride 2 on one pixel", {1, 1, 1, 1}, 1, 4, 2, 1},
+    {"4x4 stride 2 on one row, two images", {2, 1, 9, 3}, 5, 4, 2, 1, 2},
+    {"3x3 stride 1", {1, 5, 6, 4}, 7, 3, 1, 1},
+    {"3x3 stride 2 without padding", {1, 4, 5, 6}, 3, 3, 2, 0, 1},
+    {"2x2 stride 3: pixels that nothing reaches", {1, 3, 4, 2}, 3, 2, 3, 0},
+    {"2x2 stride 2, padding cuts off whole pixels", {1, 5, 4, 3}, 2, 2, 2, 3},
+    {"16x16 stride 8 of FCN-8s", {1, 3, 2, 2}, 2, 16, 8, 4},
+    {"5x5 stride 3, vectors, slices, two images", {2, 3, 4, 9}, 40, 5, 3, 2, 8},
+    {"4x4 stride 2, 21 classes", {1, 6, 5, 21}, 21, 4, 2, 1},
+    {"upscore2", {1, 16, 16, 1}, 1, 4, 2, 1},
+    {"upscore_pool4", {1, 32, 32, 1}, 1, 4, 2, 1},
 };
 
 }  // namespace mfs::core::cases
