@@ -5,6 +5,7 @@
 #include "kernels/conv.h"
 #include "kernels/error.h"
 #include "kernels/max_pool.h"
+#include "kernels/transposed_conv.h"
 
 namespace mfs::core {
 namespace {
@@ -53,6 +54,20 @@ Value GraphBuilder::conv(const Scope& at, Value x, Window w) {
   const Shape out{in.n, conv_size(in.h, w.kernel, w.stride, w.dilation, w.pad),
                   conv_size(in.w, w.kernel, w.stride, w.dilation, w.pad), static_cast<int>(cout)};
   return record({.kind = OpKind::kConv, .inputs = {x}, .shape = out, .tensors = at.path, .window = w, .name = {}});
+}
+
+Value GraphBuilder::conv_bias(const Scope& at, Value x, Window w, int filters) {
+  tensor(at.path + ".weight", {filters, shape(x).c, w.kernel, w.kernel});
+  tensor(at.path + ".bias", {filters});
+  return conv(at, x, w);
+}
+
+Value GraphBuilder::transposed_conv(const Scope& at, Value x, Window w) {
+  const Shape in = shape(x);
+  tensor(at.path + ".weight", {in.c, in.c, w.kernel, w.kernel});
+  const Shape out{in.n, transposed_conv_size(in.h, w.kernel, w.stride, w.pad),
+                  transposed_conv_size(in.w, w.kernel, w.stride, w.pad), in.c};
+  return record({.kind = OpKind::kTransposedConv, .inputs = {x}, .shape = out, .tensors = at.path, .window = w, .name = {}});
 }
 
 Value GraphBuilder::batch_norm(const Scope& at, Value x) {

@@ -30,7 +30,8 @@ enum class OpKind {
   kScaleChannels,
   kAdaptivePool,
   kResize,
-  kConcat
+  kConcat,
+  kTransposedConv
 };
 
 struct Window {
@@ -45,7 +46,7 @@ struct Op {
   std::vector<Value> inputs;
   Shape shape;
   std::string tensors;
-  Window window;                              // kConv, kMaxPool
+  Window window;                              // kConv, kMaxPool, kTransposedConv
   Activation activation = Activation::kNone;  // kLinear
   bool align_corners = true;                  // kResize
   std::string name;                           // of the value, for profiles and parity tests; may be empty
@@ -71,6 +72,8 @@ class GraphBuilder {
 
   Value input() const { return {0}; }
   Value conv(const Scope& at, Value x, Window w = {});  // bias when the file has one; filters' count from the file
+  Value conv_bias(const Scope& at, Value x, Window w = {}, int filters = -1);  // the file must have a bias, and so many filters
+  Value transposed_conv(const Scope& at, Value x, Window w);                   // to as many channels; no bias
   Value batch_norm(const Scope& at, Value x);
   Value conv_bn(const Scope& conv_at, const Scope& bn_at, Value x, Window w = {}) {
     return batch_norm(bn_at, conv(conv_at, x, w));

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "layers/blocks.h"
+#include "layers/vgg.h"
 
 namespace mfs::core {
 namespace {
@@ -40,6 +41,7 @@ Graph build_network(const WeightsFile& weights, int height, int width) {
   const NetworkDescription& net = weights.network();
   const int channels = weights.preprocess().guidance.kind == Guidance::Kind::kNone ? 3 : 4;
   GraphBuilder g(weights, {1, height, width, channels});
+  if (is_vgg(net.variant)) return g.finish(vgg_fcn8(g, g.input()));
   constexpr Window kStem{.kernel = 7, .stride = 2, .pad = 3};
   Value x = g.named(g.relu(g.conv_bn({"conv1"}, {"bn1"}, g.input(), kStem)), "stem");
   x = g.named(g.max_pool(x, stem_pool(net.stem_pool)), "pooled");

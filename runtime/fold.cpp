@@ -47,4 +47,14 @@ void fold(const WeightsFile& file, const Filters& f, const Cpu& cpu, float* weig
   file.release(tensor);
 }
 
+std::vector<float> read_by_tap(const WeightsFile& file, const std::string& name) {
+  const std::vector<float> values = read_all(file, name);
+  std::vector<float> by_tap(values.size());
+  const std::vector<std::int64_t>& dims = file.find(name)->dims;
+  const auto taps = static_cast<std::size_t>(dims[2] * dims[3]), filters = values.size() / taps;
+  for (std::size_t f = 0; f < filters; ++f)
+    for (std::size_t t = 0; t < taps; ++t) by_tap[t * filters + f] = values[f * taps + t];
+  return by_tap;
+}
+
 }  // namespace mfs::core

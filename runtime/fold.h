@@ -16,4 +16,7 @@ void fold(const WeightsFile& file, const Filters& f, const Cpu& cpu, float* weig
 // The tensor's values, or nothing when the file has no such tensor.
 std::vector<float> read_all(const WeightsFile& file, const std::string& name);
 
+// A transposed convolution's weights (cin, cout, k, k) as its kernels want them: (k, k, cin, cout).
+std::vector<float> read_by_tap(const WeightsFile& file, const std::string& name);
+
 }  // namespace mfs::core

@@ -74,8 +74,14 @@ struct ResizeStep {
   bool align_corners = true;
 };
 
+struct TransposedConvStep {
+  Place src, residual, dst;
+  Window window;
+  std::string tensors;
+};
+
 using AnyStep = std::variant<ConvStep, MaxPoolStep, GlobalAverageStep, LinearStep, ChannelScaleStep, PyramidPoolStep,
-                             PyramidHeadStep, ResizeStep>;
+                             PyramidHeadStep, ResizeStep, TransposedConvStep>;
 
 struct LoweredOp {
   std::string name;  // "layer3.5.conv2"
@@ -94,10 +100,10 @@ struct LowerOptions {
   bool join_shortcuts = false;  // projected shortcuts become more K of the convolutions they are added to
 };
 
-// Fuses batch norm, residual and ReLU into convolutions, SE scale with its shortcut, convolutions that read the same input
-// with the same window into one, and rewrites the PSP head so that neither the upsampled priors nor a concat exist
-// (network.md section 3). SE gates, pooled context and the logit are f32. Throws Error(kUnsupported) for a graph it has no
-// kernels for.
+// Fuses batch norm, residual and ReLU into convolutions, score maps into the transposed convolutions they are added to, SE
+// scale with its shortcut, convolutions that read the same input with the same window into one, and rewrites the PSP head so
+// that neither the upsampled priors nor a concat exist (network.md section 3). SE gates, pooled context and the logit are f32.
+// Throws Error(kUnsupported) for a graph it has no kernels for.
 Lowered lower(const Graph& graph, const LowerOptions& options);
 
 // Every place a step reads and writes.

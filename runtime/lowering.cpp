@@ -130,6 +130,8 @@ class Lowering {
       case OpKind::kResize:
         if (is_prior(v)) return void(mark(v));  // the head interpolates its priors itself
         return emit(v, o.inputs[0], options_.dtype, [&](Place s, Place d) { return ResizeStep{s, d, o.align_corners}; });
+      case OpKind::kTransposedConv:
+        return lower_transposed_conv(v);
       case OpKind::kConcat:
         return void(mark(v));  // exists only inside the head, which opens it
       case OpKind::kBatchNorm:
@@ -213,9 +215,27 @@ class Lowering {
     finish(end, step.dst);
   }
 
+  // With the score map that is added to it, if that is there already. The network's logit is f32.
+  void lower_transposed_conv(Value v) {
+    const Op& o = op(v);
+    TransposedConvStep step{.src = place(o.inputs[0]), .residual = {}, .dst = {}, .window = o.window, .tensors = o.tensors};
+    std::optional<Value> residual;
+    bool relu = false;
+    Value end = v;
+    absorb_add_relu(end, residual, relu);
+    if (relu) unsupported("a ReLU after the transposed convolution " + o.tensors);
+    if (residual) step.residual = place(*residual);
+    step.dst = new_place(op(end).shape, end == graph_.output ? DType::kF32 : options_.dtype);
+    out_.ops.push_back({o.tensors, step});
+    done_[index(v)] = true;
+    finish(end, step.dst);
+  }
+
   // The last convolution but one: a 1x1 over a concat with upsampled priors, followed by norm, ReLU and a 1x1 to one channel.
+  // -1 for a network that ends in a sum (VGG): there is no head to rewrite.
   int find_head() const {
     const Op& final_conv = op(graph_.output);
+    if (final_conv.kind == OpKind::kAdd) return -1;
     Value v = graph_.output;
     for (const OpKind kind : {OpKind::kConv, OpKind::kRelu, OpKind::kBatchNorm, OpKind::kConv}) {
       if (op(v).kind != kind || op(v).window != Window{}) unsupported("a network that does not end in a pyramid pooling head");

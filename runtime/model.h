@@ -25,7 +25,7 @@ class Model {
   // Reads, checks and understands the file; throws Error with the sentence for the user.
   Model(const std::string& path, const ModelOptions& options);
 
-  // A plan for one network size (multiples of 8, at least 64). Packed weights are shared with earlier plans.
+  // A plan for one network size (multiples of size_multiple(), at least 64). Packed weights are shared with earlier plans.
   std::unique_ptr<Executor> plan(int height, int width) const;
 
   const WeightsFile& weights() const { return *weights_; }

@@ -9,9 +9,9 @@
 namespace mfs::core {
 namespace {
 
-constexpr int kStep = 8, kSmallest = 64, kLargest = 8192;
+constexpr int kSmallest = 64, kLargest = 8192;
 
-int native(int side) { return std::clamp((side + kStep / 2) / kStep * kStep, kSmallest, kLargest); }
+int native(int side, int multiple) { return std::clamp((side + multiple / 2) / multiple * multiple, kSmallest, kLargest); }
 
 std::string number(float v) {
   std::string s = std::to_string(v);
@@ -36,10 +36,13 @@ Session::Session(const Model& model, const SessionOptions& options) : model_(mod
   const PreprocessDescription& p = model.weights().preprocess();
   height_ = options.height ? options.height : p.height;
   width_ = options.width ? options.width : p.width;
+  const Variant variant = model.weights().network().variant;
+  const int multiple = size_multiple(variant);
   for (const int side : {height_, width_})
-    if (side < kSmallest || side > kLargest || side % kStep != 0)
+    if (side < kSmallest || side > kLargest || side % multiple != 0)
       throw Error(Code::kInvalidArgument, "network size " + std::to_string(width_) + "x" + std::to_string(height_) +
-                                              ": each side must be a multiple of 8 from 64 to 8192");
+                                              ": each side must be a multiple of " + std::to_string(multiple) +
+                                              " from 64 to 8192" + (is_vgg(variant) ? " for a VGG network" : ""));
   if (!native_size_) executor_ = model.plan(height_, width_);
 }
 
@@ -60,7 +63,8 @@ Status Session::check_request(const RunRequest& r) const {
 }
 
 Status Session::plan_for(const ImageView& image) {
-  const int height = native(image.height), width = native(image.width);
+  const int multiple = size_multiple(model_.weights().network().variant);
+  const int height = native(image.height, multiple), width = native(image.width, multiple);
   if (executor_ && height == height_ && width == width_) return {};
   try {
     executor_.reset();

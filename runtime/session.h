@@ -11,7 +11,7 @@ namespace mfs::core {
 
 struct SessionOptions {
   int height = 0, width = 0;  // network size; 0 = the weights'
-  bool native_size = false;   // follow the photo: each side rounded to a multiple of 8, at least 64
+  bool native_size = false;   // follow the photo: each side rounded to size_multiple(), at least 64
 };
 
 class Session {

@@ -11,6 +11,7 @@
 #include "kernels/pyramid_head.h"
 #include "kernels/pyramid_pool.h"
 #include "kernels/resize_bilinear.h"
+#include "kernels/transposed_conv.h"
 #include "runtime/fold.h"
 
 namespace mfs::core {
@@ -216,6 +217,14 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const PyramidHead
 template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ResizeStep& s) {
   return simple(network_.ops[i], "bilinear resize", ResizeBilinear{view(s.src), s.align_corners, view(s.dst)});
+}
+
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const TransposedConvStep& s) {
+  const float* weights = keep(device_, read_by_tap(file_, s.tensors + ".weight"), parameters_);
+  const View residual = s.residual ? View(view(s.residual)) : View{};
+  return simple(network_.ops[i], "transposed conv " + describe(s.window) + (s.residual ? " +add" : ""),
+                TransposedConv{view(s.src), weights, s.window.kernel, s.window.stride, s.window.pad, residual, view(s.dst)});
 }
 
 #if MFS_HAVE_CPU

@@ -117,7 +117,7 @@ std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--weights", o.weights, "Checkpoint [the one that came with the program]")
       ->type_name("FILE.safetensors")
       ->group(network);
-  app.add_option("--size", size, "Network size: multiples of 8 from 64 on; native = the photo's [as trained]")
+  app.add_option("--size", size, "Network size: multiples of 8 (VGG: 32) from 64 on; native = the photo's [as trained]")
       ->type_name("N|WxH|native")
       ->group(network);
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N [auto]")

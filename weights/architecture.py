@@ -8,6 +8,10 @@ STAGE_PLANES = (64, 128, 256, 512)
 EXPANSION = 4
 FUSION_BLOCKS = 3
 DEFAULT_BINS = [1, 2, 3, 6]
+# VGG-16 under torchvision's names: the convs of each stage, and the layers after them with the kernels they have as convs.
+VGG_STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+VGG_FC = {"classifier.0": 7, "classifier.3": 1}
+VGG_SCORES = {"score_pool3": 2, "score_pool4": 3, "score_fr": -1}  # which stage each reads, score_fr the last layer
 
 
 class ArchitectureError(ValueError):
@@ -19,11 +23,20 @@ class Architecture:
     """What the tensors alone tell. `shapes` has every tensor that the network needs, and no other."""
 
     variant: str
+    shapes: dict
+
+    def parameters(self):
+        """How many numbers are trained; running statistics are not."""
+        statistics = ("running_mean", "running_var")
+        return sum(math.prod(shape) for name, shape in self.shapes.items() if not name.endswith(statistics))
+
+
+@dataclass
+class ResNet(Architecture):
     blocks: list
     fusion: str
     se_reduction: int
     stages: int
-    shapes: dict
 
     def summary(self):
         """Two or three words per part, for people."""
@@ -37,10 +50,14 @@ class Architecture:
         parts.append(f"PSP {inputs} -> {self.stages} x {stage} -> {self.shapes['layer5.bottleneck.0.weight'][0]} -> 1")
         return "; ".join(parts)
 
-    def parameters(self):
-        """How many numbers are trained; running statistics are not."""
-        statistics = ("running_mean", "running_var")
-        return sum(math.prod(shape) for name, shape in self.shapes.items() if not name.endswith(statistics))
+
+@dataclass
+class Vgg(Architecture):
+    def summary(self):
+        channels = self.shapes["features.0.weight"][1]
+        widths = [self.shapes[f"features.{stage[-1]}.weight"][0] for stage in VGG_STAGES]
+        fc6, fc7 = (self.shapes[f"{name}.weight"][0] for name in VGG_FC)
+        return f"{self.variant}, {channels} input channels, stages {','.join(map(str, widths))} wide, fc {fc6}, {fc7}"
 
 
 def count_indices(names, prefix):
@@ -70,6 +87,10 @@ class _Expected:
 
     def conv(self, name, outputs, inputs, kernel):
         self.shapes[f"{name}.weight"] = (outputs, inputs, kernel, kernel)
+
+    def conv_bias(self, name, outputs, inputs, kernel):
+        self.conv(name, outputs, inputs, kernel)
+        self.shapes[f"{name}.bias"] = (outputs,)
 
     def conv_bn(self, conv, bn, outputs, inputs, kernel):
         self.conv(conv, outputs, inputs, kernel)
@@ -103,11 +124,10 @@ class _Expected:
         for index in range(stages):
             self.conv_bn(f"layer5.stages.{index}.1", f"layer5.stages.{index}.2", stage_width, channels, 1)
         self.conv_bn("layer5.bottleneck.0", "layer5.bottleneck.1", head_width, stages * stage_width + channels, 1)
-        self.conv("layer5.final", 1, head_width, 1)
-        self.shapes["layer5.final.bias"] = (1,)
+        self.conv_bias("layer5.final", 1, head_width, 1)
 
 
-def variant_of(channels, has_fusion):
+def resnet_variant(channels, has_fusion):
     variants = {(4, True): "resnet-multi", (4, False): "resnet-early", (3, False): "resnet-baseline"}
     if (channels, has_fusion) not in variants:
         what = "with" if has_fusion else "without"
@@ -116,12 +136,16 @@ def variant_of(channels, has_fusion):
 
 
 def recognise(shapes):
-    """{name: shape} -> Architecture; raises ArchitectureError if a tensor is missing, too many or misshapen."""
-    if "features.0.weight" in shapes:
-        raise ArchitectureError("this is a VGG network, which this version does not support")
+    """{name: shape} -> ResNet or Vgg; raises ArchitectureError if a tensor is missing, too many or misshapen."""
+    architecture = recognise_vgg(shapes) if "features.0.weight" in shapes else recognise_resnet(shapes)
+    compare(shapes, architecture.shapes, architecture.variant)
+    return architecture
+
+
+def recognise_resnet(shapes):
     stem, channels = known_shape(shapes, "conv1.weight", (4,))[:2]
     has_fusion = any(name.startswith("fusion.") for name in shapes)
-    variant = variant_of(channels, has_fusion)
+    variant = resnet_variant(channels, has_fusion)
     fusion = "none" if not has_fusion else "own_init" if any(name.startswith("init.") for name in shapes) else "layer1"
     blocks = [count_indices(shapes, f"layer{i + 1}") for i in range(len(STAGE_PLANES))]
     if 0 in blocks[:3]:
@@ -151,11 +175,41 @@ def recognise(shapes):
     head_width = known_shape(shapes, "layer5.bottleneck.0.weight", (4,))[0]
     expected.pyramid(width, stages, stage_width, head_width)
 
-    compare(shapes, expected.shapes, variant)
-    return Architecture(variant, blocks, fusion, se_reduction, stages, expected.shapes)
+    return ResNet(variant, expected.shapes, blocks, fusion, se_reduction, stages)
+
+
+def as_convolutions(shapes):
+    """torchvision's VGG has Linear layers where FCN has convs: the same numbers in the same order."""
+    result = dict(shapes)
+    for name, kernel in VGG_FC.items():
+        shape = shapes.get(f"{name}.weight", ())
+        if len(shape) == 2 and shape[1] % kernel**2 == 0:
+            result[f"{name}.weight"] = (shape[0], shape[1] // kernel**2, kernel, kernel)
+    return result
+
+
+def recognise_vgg(shapes):
+    channels = known_shape(shapes, "features.0.weight", (4,))[1]
+    variants = {4: "vgg-early", 3: "vgg-baseline"}
+    if channels not in variants:
+        raise ArchitectureError(f"features.0 has {channels} input channels, which is no network of the paper")
+    expected, width, widths = _Expected(), channels, []
+    convs = [(f"features.{layer}", 3, layer == stage[-1]) for stage in VGG_STAGES for layer in stage]
+    for name, kernel, is_last in convs + [(name, kernel, True) for name, kernel in VGG_FC.items()]:
+        outputs = known_shape(shapes, f"{name}.weight", (2, 4) if name in VGG_FC else (4,))[0]
+        expected.conv_bias(name, outputs, width, kernel)
+        width = outputs
+        if is_last:
+            widths.append(width)
+    for name, part in VGG_SCORES.items():
+        expected.conv_bias(name, 1, widths[part], 1)
+    for name in ("upscore2", "upscore_pool4"):
+        expected.conv(name, 1, 1, 4)
+    return Vgg(variants[channels], expected.shapes)
 
 
 def compare(shapes, expected, variant):
+    shapes = as_convolutions(shapes)
     for name, shape in expected.items():
         if name not in shapes:
             raise ArchitectureError(f"tensor {name} of {variant} is missing")

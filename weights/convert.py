@@ -22,7 +22,7 @@ try:
 except ImportError:
     sys.exit(f"convert.py needs numpy and PyTorch, which {sys.executable} lacks (Debian: python3-numpy, python3-torch)")
 
-from architecture import DEFAULT_BINS, ArchitectureError, recognise  # noqa: E402
+from architecture import DEFAULT_BINS, ArchitectureError, Vgg, recognise  # noqa: E402
 from safetensors_file import (  # noqa: E402
     SCALE_SUFFIX,
     SafetensorsError,
@@ -49,6 +49,7 @@ CHOICES = {
     "align_corners": (True, False),
 }
 DEFAULT_NETWORK = {**{field: values[0] for field, values in CHOICES.items()}, "psp_bins": DEFAULT_BINS}
+VGG_FIELDS = ("align_corners", "upsample")  # of those, what means something to a VGG network
 DEFAULT_PREPROCESS = {
     "size": [512, 512],
     "mean": [0.485, 0.456, 0.406],
@@ -159,15 +160,15 @@ def is_positive(value):
     return is_number(value) and np.float32(value) > 0
 
 
-def is_side(value):
-    return type(value) is int and 64 <= value <= MAX_SIZE and value % 8 == 0
+def is_side(value, multiple):
+    return type(value) is int and 64 <= value <= MAX_SIZE and value % multiple == 0
 
 
 def check_guidance(guidance, variant):
     kind = guidance.get("kind") if isinstance(guidance, dict) else None
     if kind not in GUIDANCE_PARAMETERS:
         raise UsageError(f"preprocess: guidance.kind is not one of {', '.join(GUIDANCE_PARAMETERS)}")
-    if (kind == "none") != (variant == "resnet-baseline"):
+    if (kind == "none") != variant.endswith("-baseline"):
         raise UsageError(f"preprocess: guidance {kind} does not go with {variant}")
     parameter = GUIDANCE_PARAMETERS[kind]
     allowed = {"kind"} | ({parameter, "scale"} if parameter else set())
@@ -184,8 +185,9 @@ def check_preprocess(preprocess, variant):
         if field not in DEFAULT_PREPROCESS:
             raise UsageError(f"preprocess: unknown field {field}")
     size, mean, std = preprocess["size"], preprocess["mean"], preprocess["std"]
-    if not isinstance(size, list) or len(size) != 2 or not all(map(is_side, size)):
-        raise UsageError(f"preprocess: size must be [height, width], multiples of 8 from 64 to {MAX_SIZE}")
+    multiple = 32 if variant.startswith("vgg-") else 8
+    if not isinstance(size, list) or len(size) != 2 or not all(is_side(side, multiple) for side in size):
+        raise UsageError(f"preprocess: size must be [height, width], multiples of {multiple} from 64 to {MAX_SIZE}")
     if not isinstance(mean, list) or len(mean) != 3 or not all(map(is_number, mean)):
         raise UsageError("preprocess: mean must be three numbers")
     if not isinstance(std, list) or len(std) != 3 or not all(map(is_positive, std)):
@@ -196,7 +198,7 @@ def check_preprocess(preprocess, variant):
 def describe_preprocess(text, known, variant):
     """Fields given on the command line replace those of the weights file or the defaults."""
     preprocess = dict(known or DEFAULT_PREPROCESS)
-    if not known and variant == "resnet-baseline":
+    if not known and variant.endswith("-baseline"):
         preprocess["guidance"] = {"kind": "none"}
     if text is not None:
         try:
@@ -211,10 +213,16 @@ def describe_preprocess(text, known, variant):
 
 
 def describe_network(architecture, options, known):
+    is_vgg = isinstance(architecture, Vgg)
+    for field in options:
+        if is_vgg and field not in VGG_FIELDS:
+            raise UsageError(f"{field} means nothing for {architecture.variant}")
     fields = {**DEFAULT_NETWORK, **{k: v for k, v in known.items() if k in DEFAULT_NETWORK}, **options}
     for field, values in CHOICES.items():
         if fields[field] not in values:
             raise UsageError(f"{field} is {shown(fields[field])}, not one of {', '.join(map(str, values))}")
+    if is_vgg:
+        return {"variant": architecture.variant, **{field: fields[field] for field in VGG_FIELDS}}
     bins = fields["psp_bins"]
     if not are_bins(bins):
         raise UsageError(f"the PSP bins are not 1 to {MAX_BINS} integers from 1 to {MAX_BIN}")
@@ -282,7 +290,7 @@ def convert(arguments):
     options = {k: getattr(arguments, k) for k in DEFAULT_NETWORK if getattr(arguments, k) is not None}
     network = describe_network(architecture, options, parsed_metadata(metadata, "network"))
     preprocess = describe_preprocess(arguments.preprocess, parsed_metadata(metadata, "preprocess"), architecture.variant)
-    tensors = {name: numbers_of(name, state[name]) for name in architecture.shapes}
+    tensors = {name: numbers_of(name, state[name]).reshape(shape) for name, shape in architecture.shapes.items()}
     stored = encode(tensors, arguments.dtype)
 
     source = {"sha256": sha256_of(source_path), "converter": VERSION, "file": source_path.name}
@@ -299,7 +307,7 @@ def convert(arguments):
     return [
         f"read     {source_path} (sha256 {source['sha256'][:12]}...), tensors at {found}, prefix '{prefix}'",
         f"found    {architecture.summary()}; {architecture.parameters():,} parameters",
-        f"network  {json.dumps({k: network[k] for k in DEFAULT_NETWORK})}",
+        f"network  {json.dumps({k: network[k] for k in DEFAULT_NETWORK if k in network})}",
         f"input    {json.dumps(preprocess)}",
         f"wrote    {target}, {target.stat().st_size / 1e6:.1f} MB, {arguments.dtype}",
     ]

@@ -14,7 +14,7 @@ namespace {
 constexpr int kMaxBlocks = 1000;
 constexpr int kMaxSeReduction = 1 << 16;
 constexpr int kMaxPspBin = 64;
-constexpr int kMinSize = 64, kMaxSize = 1 << 15, kSizeMultiple = 8;
+constexpr int kMinSize = 64, kMaxSize = 1 << 15;
 
 template <typename Enum>
 struct Choice {
@@ -24,7 +24,9 @@ struct Choice {
 
 constexpr Choice<Variant> kVariants[] = {{"resnet-multi", Variant::kResnetMulti},
                                          {"resnet-early", Variant::kResnetEarly},
-                                         {"resnet-baseline", Variant::kResnetBaseline}};
+                                         {"resnet-baseline", Variant::kResnetBaseline},
+                                         {"vgg-early", Variant::kVggEarly},
+                                         {"vgg-baseline", Variant::kVggBaseline}};
 constexpr Choice<StrideIn> kStrideIns[] = {{"conv1", StrideIn::kConv1}, {"conv2", StrideIn::kConv2}};
 constexpr Choice<StemPool> kStemPools[] = {{"3x3", StemPool::k3x3}, {"3x3ceil", StemPool::k3x3Ceil}, {"2x2", StemPool::k2x2}};
 constexpr Choice<Fusion> kFusions[] = {{"own_init", Fusion::kOwnInit}, {"layer1", Fusion::kLayer1}, {"none", Fusion::kNone}};
@@ -82,25 +84,26 @@ NetworkDescription parse_network(const std::string& json) {
   Fields fields(object, "mfs.network");
   NetworkDescription network;
 
-  const std::string variant = fields.text("variant");
-  if (variant == "vgg-early" || variant == "vgg-baseline") {
-    fields.fail("variant", "is " + in_quotes(variant) + ": VGG networks are not supported by this version");
-  }
   network.variant = choose(fields, "variant", kVariants);
-
-  const std::vector<std::int64_t> blocks = fields.integers("blocks", 4, 4, 0, kMaxBlocks);
-  if (blocks[0] < 1 || blocks[1] < 1 || blocks[2] < 1) fields.fail("blocks", "must have at least one block in layers 1 to 3");
-  std::transform(blocks.begin(), blocks.end(), network.blocks.begin(), [](std::int64_t n) { return static_cast<int>(n); });
-
-  network.stride_in = choose(fields, "stride_in", kStrideIns);
-  network.stem_pool = choose(fields, "stem_pool", kStemPools);
-  network.fusion = choose(fields, "fusion", kFusions);
-  if ((network.fusion != Fusion::kNone) != (network.variant == Variant::kResnetMulti)) {
-    fields.fail("fusion", "is " + in_quotes(fields.text("fusion")) + ", which contradicts the variant " + variant);
+  // A VGG network need not say what means nothing to it; what it says must be sound all the same.
+  const auto described = [&](const char* name) { return !is_vgg(network.variant) || fields.has(name); };
+  if (described("blocks")) {
+    const std::vector<std::int64_t> blocks = fields.integers("blocks", 4, 4, 0, kMaxBlocks);
+    if (blocks[0] < 1 || blocks[1] < 1 || blocks[2] < 1) fields.fail("blocks", "must have at least one block in layers 1 to 3");
+    std::transform(blocks.begin(), blocks.end(), network.blocks.begin(), [](std::int64_t n) { return static_cast<int>(n); });
   }
-  network.se_reduction = static_cast<int>(fields.integer("se_reduction", 1, kMaxSeReduction));
-  const std::vector<std::int64_t> bins = fields.integers("psp_bins", 1, kMaxPyramidLevels, 1, kMaxPspBin);
-  network.psp_bins.assign(bins.begin(), bins.end());
+  if (described("stride_in")) network.stride_in = choose(fields, "stride_in", kStrideIns);
+  if (described("stem_pool")) network.stem_pool = choose(fields, "stem_pool", kStemPools);
+  network.fusion = described("fusion") ? choose(fields, "fusion", kFusions) : Fusion::kNone;
+  if ((network.fusion != Fusion::kNone) != (network.variant == Variant::kResnetMulti)) {
+    fields.fail("fusion",
+                "is " + in_quotes(fields.text("fusion")) + ", which contradicts the variant " + to_string(network.variant));
+  }
+  if (described("se_reduction")) network.se_reduction = static_cast<int>(fields.integer("se_reduction", 1, kMaxSeReduction));
+  if (described("psp_bins")) {
+    const std::vector<std::int64_t> bins = fields.integers("psp_bins", 1, kMaxPyramidLevels, 1, kMaxPspBin);
+    network.psp_bins.assign(bins.begin(), bins.end());
+  }
   network.align_corners = fields.boolean("align_corners");
   network.upsample = choose(fields, "upsample", kUpsamples);
   fields.finish();
@@ -113,8 +116,9 @@ PreprocessDescription parse_preprocess(const std::string& json, const NetworkDes
   PreprocessDescription preprocess;
 
   const std::vector<std::int64_t> size = fields.integers("size", 2, 2, kMinSize, kMaxSize);
-  if (size[0] % kSizeMultiple != 0 || size[1] % kSizeMultiple != 0)
-    fields.fail("size", "holds a side that is no multiple of 8");
+  const int multiple = size_multiple(network.variant);
+  if (size[0] % multiple != 0 || size[1] % multiple != 0)
+    fields.fail("size", "holds a side that is no multiple of " + std::to_string(multiple));
   preprocess.height = static_cast<int>(size[0]);
   preprocess.width = static_cast<int>(size[1]);
 
@@ -125,7 +129,7 @@ PreprocessDescription parse_preprocess(const std::string& json, const NetworkDes
   std::copy(std.begin(), std.end(), preprocess.std.begin());
 
   preprocess.guidance = parse_guidance(fields.value("guidance"));
-  if ((preprocess.guidance.kind == Guidance::Kind::kNone) != (network.variant == Variant::kResnetBaseline)) {
+  if ((preprocess.guidance.kind != Guidance::Kind::kNone) != uses_guidance(network.variant)) {
     fields.fail("guidance", std::string("contradicts the variant ") + to_string(network.variant));
   }
   fields.finish();

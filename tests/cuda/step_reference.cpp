@@ -224,4 +224,29 @@ std::vector<ExpectedMap> StepReference::expect(const ResizeStep& s) const {
   return {e};
 }
 
+std::vector<ExpectedMap> StepReference::expect(const TransposedConvStep& s) const {
+  ExpectedMap e = blank(s.dst);
+  const Map src = read_(s.src), residual = s.residual ? read_(s.residual) : Map{};
+  const std::vector<float> weights = read_all(file_, s.tensors + ".weight");  // (cin, cout, kernel, kernel)
+  const Window& w = s.window;
+  each(s.dst.shape, [&](int n, int y, int x, int c) {
+    double sum = s.residual ? residual.at(n, y, x, c) : 0, magnitude = std::abs(sum), terms = 2;
+    for (int ky = 0; ky < w.kernel; ++ky)
+      for (int kx = 0; kx < w.kernel; ++kx) {
+        const int up = y + w.pad - ky, left = x + w.pad - kx;
+        if (up < 0 || left < 0 || up % w.stride != 0 || left % w.stride != 0) continue;
+        const int sy = up / w.stride, sx = left / w.stride;
+        if (sy >= src.shape.h || sx >= src.shape.w) continue;
+        for (int i = 0; i < src.shape.c; ++i) {
+          const std::int64_t filter = std::int64_t{i} * s.dst.shape.c + c;
+          const double term =
+              src.at(n, sy, sx, i) * weights[static_cast<std::size_t>((filter * w.kernel + ky) * w.kernel + kx)];
+          sum += term, magnitude += std::abs(term), terms += 1;
+        }
+      }
+    e.value.at(n, y, x, c) = sum, e.bound.at(n, y, x, c) = terms * kEps * magnitude;
+  });
+  return {e};
+}
+
 }  // namespace mfs::core::test

@@ -50,6 +50,7 @@ class StepReference {
   std::vector<ExpectedMap> expect(const PyramidPoolStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidHeadStep& s) const;
   std::vector<ExpectedMap> expect(const ResizeStep& s) const;
+  std::vector<ExpectedMap> expect(const TransposedConvStep& s) const;
   ExpectedMap blank(const Place& p) const;
 
   const WeightsFile& file_;

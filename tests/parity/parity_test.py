@@ -5,7 +5,7 @@
 
 Random checkpoints (tests/reference/make_checkpoint.py) run through the engine (STAGE_DUMP) and the reference network; every
 named value is compared. A stage may differ by STAGE_LIMIT of its largest magnitude, the probability by PROBABILITY_LIMIT per
-pixel. --full adds the whole ResNet-101 network at 512x512 and large photos. Exit status 77 without PyTorch: skipped.
+pixel. --full adds the whole ResNet-101 and VGG-16 networks and large photos. Exit status 77 without PyTorch: skipped.
 """
 
 import argparse
@@ -25,9 +25,10 @@ except ImportError as error:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
 from make_checkpoint import make_network, save  # noqa: E402
-from network import Widths, network_from_safetensors  # noqa: E402
+from network import Widths, is_vgg, network_from_safetensors  # noqa: E402
 from preprocess import network_input, probability_from_logit  # noqa: E402
-from convert import describe_preprocess  # noqa: E402
+from vgg import VggWidths  # noqa: E402
+from convert import VGG_FIELDS, describe_preprocess  # noqa: E402
 
 STAGE_LIMIT = 1e-4
 PROBABILITY_LIMIT = 1e-4
@@ -59,6 +60,10 @@ BASE = {
 }
 EARLY = {"variant": "resnet-early", "fusion": "none"}
 BASELINE = {"variant": "resnet-baseline", "fusion": "none"}
+VGG_EARLY, VGG_BASELINE = {"variant": "vgg-early"}, {"variant": "vgg-baseline"}
+NARROW = {"stages": (8, 16, 24, 32, 40), "fc": (64, 48)}
+ODD = {"stages": (5, 7, 9, 11, 13), "fc": (17, 19)}
+WINOGRAD = {"stages": (8, 8, 128, 128, 32), "fc": (64, 64)}
 GAUSSIAN = {"kind": "gaussian", "sigma": 10, "scale": 1}
 
 CASES = [
@@ -88,11 +93,19 @@ CASES = [
     Case("early euclidean probability", EARLY | {"upsample": "probability"}, guidance={"kind": "euclidean", "clip": 100, "scale": 1}),
     Case("baseline", BASELINE, guidance={"kind": "none"}, taps=()),
     Case("baseline without layer4", BASELINE | {"blocks": [1, 1, 1, 0]}, guidance={"kind": "none"}, taps=(), size=(96, 128)),
+    Case("vgg-early", VGG_EARLY, NARROW),
+    Case("vgg-early 96x160", VGG_EARLY | {"upsample": "probability"}, ODD, size=(96, 160), photo=(200, 120)),
+    Case("vgg-early 128x128", VGG_EARLY | {"align_corners": False}, WINOGRAD, size=(128, 128), photo=(90, 150)),
+    Case("vgg-early i8 weights", VGG_EARLY, NARROW, dtype="i8"),
+    Case("vgg-baseline", VGG_BASELINE, NARROW, guidance={"kind": "none"}, taps=()),
+    Case("vgg-baseline 64x96", VGG_BASELINE, ODD, guidance={"kind": "none"}, size=(64, 96), taps=()),
 ]
 FULL_CASES = [
     Case("paper multi 512x512", {"blocks": [3, 4, 23, 3]}, size=(512, 512), photo=(375, 500), taps=((250.5, 187.25),)),
     Case("paper early 512x512", EARLY | {"blocks": [3, 4, 23, 3]}, size=(512, 512), photo=(375, 500)),
     Case("paper baseline 512x512", BASELINE | {"blocks": [3, 4, 23, 3]}, guidance={"kind": "none"}, size=(512, 512), taps=()),
+    Case("paper vgg-early 512x512", VGG_EARLY, size=(512, 512), photo=(375, 500), taps=((250.5, 187.25),)),
+    Case("paper vgg-baseline 256x256", VGG_BASELINE, guidance={"kind": "none"}, size=(256, 256), photo=(375, 500), taps=()),
     Case("small multi 512x512", {"blocks": [3, 4, 6, 0]}, {"fusion": 64}, size=(512, 512), photo=(375, 500)),
     Case("multi photo 3000x5000", size=(512, 512), photo=(3000, 5000), taps=((4999, 0), (2500.3, 1499.7))),
 ]
@@ -157,12 +170,14 @@ def compare(case, ours, reference):
 
 
 def run_case(program, case, folder, seed):
-    config = BASE | case.config
+    config, widths = BASE | case.config, Widths
+    if is_vgg(config):
+        config, widths = {field: config[field] for field in ("variant", *VGG_FIELDS)}, VggWidths
     preprocess = describe_preprocess(json.dumps({"guidance": case.guidance or GAUSSIAN}), None, config["variant"])
     weights = folder / "weights.safetensors"
-    network = make_network(config, Widths(**case.widths), seed)
+    network = make_network(config, widths(**case.widths), seed)
     with torch.no_grad():  # as a network trained with this scale would be
-        for stem in ("conv1.weight", "init.0.weight"):
+        for stem in ("conv1.weight", "init.0.weight", "features.0.weight"):
             if stem in network.state_dict():
                 network.state_dict()[stem][:, 3:] /= preprocess["guidance"].get("scale", 1)
     save(weights, network, preprocess, case.dtype, case.fc_dims)

@@ -3,6 +3,7 @@
 
     make_checkpoint.py out.safetensors --variant resnet-multi --blocks 3,4,23,3 --seed 1
     make_checkpoint.py out.pth --variant resnet-early --blocks 1,1,2,0
+    make_checkpoint.py out.pth --variant vgg-early --vgg-widths 8,16,16,24,24,40,40
 
 Weights follow He et al. (2015); each residual branch is scaled down by its last BN, so that depth does not amplify; the BN
 statistics are those of synthetic photos; the head is scaled to logits of about -3 to 3. The .pth is a plain state_dict.
@@ -18,13 +19,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from network import Network, Widths
+from network import Network, Widths, is_vgg
+from vgg import Vgg, VggWidths
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "weights"))
 from architecture import recognise  # noqa: E402
-from convert import describe_preprocess, encode, metadata_of, parse_bins  # noqa: E402
+from convert import VGG_FIELDS, describe_preprocess, encode, metadata_of, parse_bins  # noqa: E402
 from safetensors_file import save_safetensors  # noqa: E402
 
+VARIANTS = ("resnet-multi", "resnet-early", "resnet-baseline", "vgg-early", "vgg-baseline")
 CALIBRATION_IMAGES = 8
 CALIBRATION_SIZE = 64
 LOGIT_DEVIATION = 1.5
@@ -50,6 +53,13 @@ def synthetic_inputs(generator, channels):
     return torch.cat([photos, guidance[:, None]], dim=1)
 
 
+def stems_of(network):
+    """The convs that read the network's input."""
+    if isinstance(network, Vgg):
+        return [network.features[0]]
+    return [network.conv1, *([network.init[0]] if hasattr(network, "init") else [])]
+
+
 def draw_weights(network, generator):
     """Random weights; BN affine parameters near their usual values."""
 
@@ -57,7 +67,10 @@ def draw_weights(network, generator):
         tensor.copy_(mean + deviation * torch.randn(tensor.shape, generator=generator))
 
     for name, module in network.named_modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, nn.ConvTranspose2d):  # near bilinear, and different at every tap
+            ramp = torch.tensor([0.25, 0.75, 0.75, 0.25])
+            module.weight.copy_(ramp[:, None] * ramp * (1 + 0.3 * torch.randn(module.weight.shape, generator=generator)))
+        elif isinstance(module, (nn.Conv2d, nn.Linear)):
             fan_in = module.weight[0].numel()
             normal(module.weight, 0, math.sqrt(2 / fan_in))
             if module.bias is not None:
@@ -68,7 +81,7 @@ def draw_weights(network, generator):
             module.weight.copy_(low + (high - low) * torch.rand(module.weight.shape, generator=generator))
             normal(module.bias, 0, 0.1)
     if network.in_channels == 4:
-        for stem in (network.conv1, *([network.init[0]] if hasattr(network, "init") else [])):
+        for stem in stems_of(network):
             stem.weight[:, 3] *= GUIDANCE_GAIN
 
 
@@ -90,13 +103,24 @@ def calibrate(network, generator):
     final.bias -= network(inputs).mean()
 
 
+def calibrate_scores(network, generator):
+    """The same for a VGG network, which has no BN: its three scores count alike, their sum is the logit."""
+    network.eval()
+    inputs = synthetic_inputs(generator, network.in_channels)
+    stages = network.stages(inputs)
+    for name in ("score_fr", "score_pool4", "score_pool3"):
+        score, values = getattr(network, name), stages[name]
+        score.weight *= LOGIT_DEVIATION / (math.sqrt(3) * values.std())
+    network.score_pool3.bias -= network(inputs).mean()
+
+
 def make_network(config, widths, seed):
-    """A calibrated random Network in eval mode."""
+    """A calibrated random network in eval mode; `widths` are Widths or VggWidths."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        network = Network(config, widths)
+        network = (Vgg if is_vgg(config) else Network)(config, widths)
         draw_weights(network, generator)
-        calibrate(network, generator)
+        (calibrate_scores if is_vgg(config) else calibrate)(network, generator)
     return network
 
 
@@ -120,7 +144,7 @@ def save(path, network, preprocess, dtype="f32", fc_dims=2):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", help=".safetensors or .pth")
-    parser.add_argument("--variant", choices=("resnet-multi", "resnet-early", "resnet-baseline"), default="resnet-multi")
+    parser.add_argument("--variant", choices=VARIANTS, default="resnet-multi")
     parser.add_argument("--fusion", choices=("own_init", "layer1"), default="own_init", help="of resnet-multi")
     parser.add_argument("--blocks", default="3,4,23,3", help="per layer; the last may be 0")
     parser.add_argument("--seed", type=int, default=0)
@@ -134,6 +158,7 @@ def parse_arguments():
     parser.add_argument("--se-reduction", type=int, default=16)
     parser.add_argument("--stage-width", type=int, help="default: a quarter of the PSP input")
     parser.add_argument("--head-width", type=int, default=512)
+    parser.add_argument("--vgg-widths", help="channels of the five stages, fc6 and fc7 (default 64,128,256,512,512,4096,4096)")
     parser.add_argument("--no-se-bias", action="store_true")
     parser.add_argument("--fc-dims", type=int, choices=(2, 4), default=2, help="dimensions of the SE weights")
     parser.add_argument("--preprocess", metavar="JSON", help="fields of mfs.preprocess to replace")
@@ -159,6 +184,10 @@ def main():
         head=arguments.head_width,
         se_bias=not arguments.no_se_bias,
     )
+    if is_vgg(config):
+        config = {field: config[field] for field in ("variant", *VGG_FIELDS)}
+        given = [int(width) for width in arguments.vgg_widths.split(",")] if arguments.vgg_widths else []
+        widths = VggWidths(tuple(given[:5]), tuple(given[5:])) if given else VggWidths()
     preprocess = describe_preprocess(arguments.preprocess, None, config["variant"])
     network = make_network(config, widths, arguments.seed)
     save(arguments.out, network, preprocess, arguments.dtype, arguments.fc_dims)

@@ -1,5 +1,7 @@
 """The network of "Multi-Stage Fusion for One-Click Segmentation" in PyTorch: the reference for parity tests and training.
 
+The paper's ResNets; its VGG networks are in vgg.py.
+
 Modules are named so that `state_dict()` has exactly the tensor names of the weights file. Tensors are NCHW; "h/8" means
 the network size divided by 8. Runs under torch 1.13 and newer.
 """
@@ -14,6 +16,8 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from vgg import Vgg, VggWidths
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "weights"))
 from safetensors_file import load_safetensors  # noqa: E402
@@ -269,9 +273,14 @@ def load_tensors(network, tensors):
     return network
 
 
+def is_vgg(config):
+    return config["variant"] in ("vgg-early", "vgg-baseline")
+
+
 def network_from_safetensors(path):
     """Returns (network in eval mode, meta); meta has the parsed `mfs.network` as "network", `mfs.preprocess` as "preprocess"."""
     tensors, metadata = load_safetensors(path)
     meta = {key: json.loads(metadata[f"mfs.{key}"]) for key in ("network", "preprocess")}
-    network = Network(meta["network"], Widths.from_tensors(tensors))
+    kind, widths = (Vgg, VggWidths) if is_vgg(meta["network"]) else (Network, Widths)
+    network = kind(meta["network"], widths.from_tensors(tensors))
     return load_tensors(network, tensors).eval(), meta

@@ -20,11 +20,11 @@ def to_rgb8(pixels):
     return np.broadcast_to(colour, colour.shape[:2] + (3,))
 
 
-def native_size(height, width):
-    """Network size (h, w) nearest to a photo's: multiples of 8 (halves go up), at least 64."""
+def native_size(height, width, multiple=SIZE_MULTIPLE):
+    """Network size (h, w) nearest to a photo's: multiples of 8, of VGG networks 32 (halves go up), at least 64."""
 
     def nearest(side):
-        return max(MIN_SIZE, SIZE_MULTIPLE * math.floor(side / SIZE_MULTIPLE + 0.5))
+        return max(MIN_SIZE, multiple * math.floor(side / multiple + 0.5))
 
     return nearest(height), nearest(width)
 

@@ -125,6 +125,26 @@ TEST_CASE_FIXTURE(Fixture, "taps outside, odd sizes and impossible options are s
   }
 }
 
+TEST_CASE("sizes of a VGG network are multiples of 32") {
+  const GoldenNetwork golden("vgg_early");
+  const mfs::Model model(golden.weights_path, {.device = "cpu", .precision = "f32", .threads = 2});
+  CHECK(std::string(model.info().variant) == "vgg-early");
+  const auto network_of = [&](int width, int height) {
+    return mfs::Session(model, {.network_width = width, .network_height = height});
+  };
+  CHECK(sentence(MFS_INVALID_ARGUMENT, [&] { network_of(64, 72); }) ==
+        "network size 64x72: each side must be a multiple of 32 from 64 to 8192 for a VGG network");
+  CHECK(sentence(MFS_INVALID_ARGUMENT, [&] { network_of(32, 64); }).find("multiple of 32") != std::string::npos);
+  // Of 112, 80 and 47: two halves, which go up, and what is nearest to 32, but 64 is the least.
+  std::vector<std::uint8_t> pixels(112 * 80 * 3);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i / 40 * 97);
+  const mfs::Image wide{pixels.data(), 112, 80, 0, MFS_RGB}, narrow{pixels.data(), 112, 47, 0, MFS_RGB};
+  const std::vector<mfs::Point> taps{{20, 30}};
+  mfs::Session native(model, {.native_size = true});
+  CHECK(native.segment(wide, taps).pixels == network_of(128, 96).segment(wide, taps).pixels);
+  CHECK(native.segment(narrow, taps).pixels == network_of(128, 64).segment(narrow, taps).pixels);
+}
+
 TEST_CASE_FIXTURE(Fixture, "devices and precisions that are not there") {
   const auto load = [&](mfs_status status, const char* device, const char* precision) {
     return sentence(status, [&] { mfs::Model(golden.weights_path, {.device = device, .precision = precision}); });

@@ -26,6 +26,7 @@ struct GoldenNetwork {
   std::vector<float> probability_diagonal;  // at photo pixels (i, i)
 };
 
-inline const std::vector<std::string> kGoldenNames{"multi", "multi_layer1_3x3ceil", "early_layer4_conv2", "baseline_2x2"};
+inline const std::vector<std::string> kGoldenNames{"multi", "multi_layer1_3x3ceil", "early_layer4_conv2", "baseline_2x2",
+                                                   "vgg_early"};
 
 }  // namespace mfs::core::test

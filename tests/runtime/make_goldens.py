@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
-from network import Network, Widths  # noqa: E402
+from network import Network, Widths, is_vgg  # noqa: E402
 from preprocess import network_input, probability_from_logit  # noqa: E402
+from vgg import Vgg, VggWidths  # noqa: E402
 
 HERE = Path(__file__).resolve().parent / "goldens"
 PHOTO = (40, 56)  # height, width
@@ -24,14 +25,19 @@ BASE = {
     "se_reduction": 16, "psp_bins": [1, 2, 3, 6], "align_corners": True, "upsample": "logit",
 }  # fmt: skip
 GAUSSIAN = {"kind": "gaussian", "sigma": 10, "scale": 1}
-CASES = {  # differences from BASE, guidance, width of the fusion branch if not 64
+CASES = {  # differences from BASE, guidance, widths if the fusion branch is not 64 wide
     "multi": ({}, GAUSSIAN),
     "multi_layer1_3x3ceil": ({"fusion": "layer1", "stem_pool": "3x3ceil"}, {"kind": "disk", "radius": 5, "scale": 1}),
     "early_layer4_conv2": (
         {"variant": "resnet-early", "fusion": "none", "blocks": [1, 1, 1, 1], "stride_in": "conv2", "upsample": "probability"},
         {"kind": "euclidean", "clip": 255, "scale": 1},
     ),
-    "resnet_multi": ({"blocks": [3, 4, 23, 3]}, GAUSSIAN, 256),  # the paper's
+    "resnet_multi": ({"blocks": [3, 4, 23, 3]}, GAUSSIAN, Widths()),  # the paper's
+    "vgg_early": (
+        {"variant": "vgg-early", "align_corners": True, "upsample": "logit"},
+        {"kind": "gaussian_fwhm", "sigma": 10, "scale": 1},
+        VggWidths((8, 8, 16, 24, 20), (40, 36)),
+    ),
     "baseline_2x2": ({"variant": "resnet-baseline", "fusion": "none", "stem_pool": "2x2", "align_corners": False}, {"kind": "none"}),
 }
 
@@ -67,9 +73,9 @@ def weight(name, shape):
 
 
 @torch.no_grad()
-def golden(config, guidance, fusion):
+def golden(config, guidance, widths):
     preprocess = {"size": [64, 64], "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "guidance": guidance}
-    network = Network(config, Widths(fusion=fusion)).eval()
+    network = (Vgg if is_vgg(config) else Network)(config, widths).eval()
     tensors = {n: t for n, t in network.state_dict().items() if not n.endswith("num_batches_tracked")}
     for name, tensor in tensors.items():
         tensor.copy_(torch.from_numpy(weight(name, tuple(tensor.shape))))
@@ -86,8 +92,9 @@ def golden(config, guidance, fusion):
 
 def main():
     HERE.mkdir(exist_ok=True)
-    for name, (difference, guidance, *fusion) in CASES.items():
-        result = golden(BASE | difference, guidance, *fusion or [64])
+    for name, (difference, guidance, *widths) in CASES.items():
+        config = difference if is_vgg(BASE | difference) else BASE | difference
+        result = golden(config, guidance, *widths or [Widths(fusion=64)])
         (HERE / f"{name}.json").write_text(json.dumps(result) + "\n")
         print(f"{name}: logits {min(result['logit']):.3f} to {max(result['logit']):.3f}")
 

@@ -98,6 +98,24 @@ TEST_CASE("fusion leaves no concat, no upsampled prior and one stem") {
   for (const LoweredOp& op : network.ops) CHECK_FALSE(std::holds_alternative<ResizeStep>(op.step));
 }
 
+TEST_CASE("a VGG network is convolutions, pools and two transposed convolutions that add the scores") {
+  const Lowered network = lowered("vgg_early", DType::kBF16);
+  int convs = 0, without_relu = 0, pools = 0, enlarged = 0;
+  for (const LoweredOp& op : network.ops) {
+    CAPTURE(op.name);
+    if (const auto* conv = std::get_if<ConvStep>(&op.step)) ++convs, without_relu += !conv->relu;
+    pools += std::holds_alternative<MaxPoolStep>(op.step);
+    const auto* up = std::get_if<TransposedConvStep>(&op.step);
+    enlarged += up && up->residual;
+  }
+  CHECK(network.ops.size() == 25);
+  CHECK(convs == 18);
+  CHECK(without_relu == 3);  // the scores
+  CHECK(pools == 5);
+  CHECK(enlarged == 2);
+  CHECK(network.buffers[static_cast<std::size_t>(network.output.buffer)].dtype == DType::kF32);
+}
+
 TEST_CASE("residuals are added in place") {
   Lowered network = lowered("multi");
   share_buffers_in_place(network);

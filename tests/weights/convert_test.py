@@ -29,6 +29,7 @@ import convert  # noqa: E402
 from network import Network, Widths, load_tensors, network_from_safetensors  # noqa: E402
 from safetensors_file import load_safetensors, load_safetensors_raw, save_safetensors  # noqa: E402
 from torch_checkpoint import CheckpointError, load_checkpoint  # noqa: E402
+from vgg import Vgg, VggWidths  # noqa: E402
 
 CONFIG = {
     "variant": "resnet-multi", "blocks": [1, 1, 1, 0], "stride_in": "conv1", "stem_pool": "3x3", "fusion": "own_init",
@@ -56,11 +57,8 @@ class Marker:
         return (os.mkdir, (str(self.path),))
 
 
-class ConvertTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.network = make_network()
-        cls.state = cls.network.state_dict()
+class ConvertCase(unittest.TestCase):
+    """Runs the converter in a folder of the test's; `state` is what it shall convert."""
 
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
@@ -110,6 +108,13 @@ class ConvertTest(unittest.TestCase):
         self.assertEqual(set(tensors), set(state))
         for name, tensor in state.items():
             np.testing.assert_array_equal(tensors[name], tensor.float().numpy(), name)
+
+
+class ConvertTest(ConvertCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.network = make_network()
+        cls.state = cls.network.state_dict()
 
     def test_plain_state_dict(self):
         out = self.convert(self.state)
@@ -268,7 +273,8 @@ class ConvertTest(unittest.TestCase):
         self.refuse_state("tensor bn1.running_var holds a negative variance", bn1__running_var=negative)
         self.refuse_state("tensor fusion.1.se.fc1.bias of resnet-multi is missing", fusion__1__se__fc1__bias=None)
         self.refuse_state("'bn1.bias' is not a tensor", bn1__bias=7)
-        self.refuse_state("this is a VGG network", features__0__weight=torch.zeros(64, 3, 3, 3))
+        # A VGG network, but for everything else that it should have.
+        self.refuse_state("tensor features.2.weight is missing", features__0__weight=torch.zeros(64, 3, 3, 3))
 
     def test_names_outside_the_prefix(self):
         state = {f"module.{name}": tensor for name, tensor in self.state.items()}
@@ -452,6 +458,87 @@ class ConvertTest(unittest.TestCase):
         before = self.source.read_bytes()
         self.assertEqual(self.run_convert()[0], 2)
         self.assertEqual(self.source.read_bytes(), before)
+
+
+FC_WEIGHTS = ("classifier.0.weight", "classifier.3.weight")
+VGG_WIDTHS = VggWidths((4, 5, 6, 7, 8), (9, 10))
+
+
+class ConvertVggTest(ConvertCase):
+    @classmethod
+    def setUpClass(cls):
+        torch.manual_seed(1)
+        cls.network = Vgg({"variant": "vgg-early"}, VGG_WIDTHS).eval()
+        cls.state = cls.network.state_dict()
+
+    def test_both_variants(self):
+        for variant, preprocess in (("vgg-early", {}), ("vgg-baseline", {"guidance": {"kind": "none"}})):
+            with self.subTest(variant):
+                network = Vgg({"variant": variant}, VGG_WIDTHS).eval()
+                out = self.convert(network.state_dict(), "--upsample", "probability")
+                self.assertIn(f"{variant}, {network.in_channels} input channels, stages 4,5,6,7,8 wide, fc 9, 10", out)
+                self.assertIn(f"{sum(p.numel() for p in network.parameters()):,} parameters", out)
+                loaded, meta = network_from_safetensors(self.target)
+                self.assertEqual(meta["network"], {"variant": variant, "align_corners": True, "upsample": "probability"})
+                self.assertEqual(meta["preprocess"], {**convert.DEFAULT_PREPROCESS, **preprocess})
+                x = torch.randn(1, network.in_channels, 64, 64)
+                with torch.no_grad():
+                    torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=0)
+
+    def test_linear_layers_of_torchvision(self):
+        """Its classifier flattens a 7x7 map, channel by channel: the numbers of a 7x7 conv in their order."""
+        state = {f"module.{name}": tensor.flatten(1) if name in FC_WEIGHTS else tensor for name, tensor in self.state.items()}
+        self.assertEqual(state["module.classifier.0.weight"].shape, (9, 8 * 49))
+        self.convert(state)
+        self.assert_holds(self.state)
+        x = torch.randn(1, 8, 7, 7)
+        with torch.no_grad():
+            flat = torch.nn.functional.linear(x.flatten(1), state["module.classifier.0.weight"])
+            window = torch.nn.functional.conv2d(x, torch.from_numpy(load_safetensors(self.target)[0]["classifier.0.weight"]))
+        torch.testing.assert_close(window.flatten(1), flat)
+
+    def test_reencoding(self):
+        self.convert(self.state, "--align-corners", "false")
+        self.source = self.folder / "f32.safetensors"
+        self.target.rename(self.source)
+        self.assertEqual(self.run_convert("--dtype", "i8")[0], 0)
+        metadata = load_safetensors(self.target)[1]
+        self.assertEqual(json.loads(metadata["mfs.network"]), {"variant": "vgg-early", "align_corners": False, "upsample": "logit"})
+
+    def test_wrong_tensors(self):
+        self.refuse_state("tensor features.17.bias of vgg-early is missing", features__17__bias=None)
+        self.refuse_state("tensor features.17.weight is missing", features__17__weight=None)
+        self.refuse_state("tensor score_fr.weight of vgg-early is missing", score_fr__weight=None)
+        self.refuse_state("tensor upscore_pool4.weight of vgg-early is missing", upscore_pool4__weight=None)
+        # torchvision's own last layer, batch norm of its VGG-16-BN, biases of the upscoring.
+        self.refuse_state("tensor classifier.6.weight is not part of vgg-early", classifier__6__weight=torch.zeros(1000, 10))
+        self.refuse_state("tensor features.1.weight is not part of vgg-early", features__1__weight=torch.zeros(4))
+        self.refuse_state("tensor upscore2.bias is not part of vgg-early", upscore2__bias=torch.zeros(1))
+        for name, shape, needed in (
+            ("features.7.weight", (5, 4, 3, 3), [5, 5, 3, 3]),
+            ("score_pool4.weight", (2, 7, 1, 1), [1, 7, 1, 1]),
+            ("score_pool3.weight", (1, 7, 1, 1), [1, 6, 1, 1]),
+            ("upscore2.weight", (1, 1, 2, 2), [1, 1, 4, 4]),
+            ("classifier.0.weight", (9, 8 * 49 + 1), [9, 8, 7, 7]),
+            ("classifier.0.weight", (9, 8, 1, 1), [9, 8, 7, 7]),
+            ("classifier.3.bias", (11,), [10]),
+        ):
+            with self.subTest(name, shape=shape):
+                expected = f"tensor {name} has the shape {list(shape)}, vgg-early needs {needed}"
+                self.refuse_state(expected, **{name.replace(".", "__"): torch.zeros(shape)})
+        self.refuse_state("features.0 has 5 input channels", features__0__weight=torch.zeros(4, 5, 3, 3))
+        self.refuse_state("tensor features.0.weight has the shape [4], expected 4", features__0__weight=torch.zeros(4))
+
+    def test_options_that_mean_nothing(self):
+        torch.save(self.state, self.source)
+        for options, expected in (
+            (["--stride-in", "conv1"], "stride_in means nothing for vgg-early"),
+            (["--bins", "1,2"], "psp_bins means nothing for vgg-early"),
+            (["--preprocess", '{"size":[512,264]}'], "multiples of 32 from 64"),
+            (["--preprocess", '{"guidance":{"kind":"none"}}'], "guidance none does not go with vgg-early"),
+        ):
+            with self.subTest(options=options):
+                self.refuse(expected, *options, status=2)
 
 
 if __name__ == "__main__":

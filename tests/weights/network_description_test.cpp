@@ -55,18 +55,18 @@ TEST_CASE("every field of mfs.network arrives") {
 TEST_CASE("all variants have names") {
   const std::string plain = replaced(kNetwork, "own_init", "none");
   CHECK(std::string(to_string(parse_network(kNetwork).variant)) == "resnet-multi");
-  for (const char* name : {"resnet-early", "resnet-baseline"}) {
+  for (const char* name : {"resnet-early", "resnet-baseline", "vgg-early", "vgg-baseline"}) {
     CHECK(std::string(to_string(parse_network(replaced(plain, "resnet-multi", name)).variant)) == name);
   }
 }
 
 TEST_CASE("mfs.network: every damage has its sentence") {
   const Damage damages[] = {
-      {"resnet-multi", "resnet-mega", "field variant is 'resnet-mega', not one of resnet-multi, resnet-early, resnet-baseline"},
-      {"resnet-multi", "vgg-early", "VGG networks are not supported by this version"},
-      {"resnet-multi", "vgg-baseline", "VGG networks are not supported by this version"},
+      {"resnet-multi", "resnet-mega",
+       "field variant is 'resnet-mega', not one of resnet-multi, resnet-early, resnet-baseline, vgg-early, vgg-baseline"},
       {"\"resnet-multi\"", "7", "field variant is not a string"},
       {"resnet-multi", "resnet-early", "field fusion is 'own_init', which contradicts the variant resnet-early"},
+      {"resnet-multi", "vgg-early", "field fusion is 'own_init', which contradicts the variant vgg-early"},
       {"own_init", "none", "field fusion is 'none', which contradicts the variant resnet-multi"},
       {"own_init", "late", "field fusion is 'late', not one of own_init, layer1, none"},
       {"[3,4,23,3]", "[3,4,23]", "field blocks is not an array of 4 values"},
@@ -113,6 +113,29 @@ TEST_CASE("mfs.network: every field is required") {
   }
 }
 
+TEST_CASE("mfs.network: a VGG network needs three fields, and none that is wrong") {
+  const std::string vgg = R"({"variant":"vgg-baseline","align_corners":false,"upsample":"probability"})";
+  const NetworkDescription n = parse_network(vgg);
+  CHECK(n.variant == Variant::kVggBaseline);
+  CHECK(n.fusion == Fusion::kNone);
+  CHECK_FALSE(n.align_corners);
+  CHECK(n.upsample == UpsampleDomain::kProbability);
+  for (const char* name : {"variant", "align_corners", "upsample"}) {
+    CAPTURE(name);
+    CHECK(contains(network_sentence(replaced(vgg, name, "note")), std::string("field ") + name + " is missing"));
+  }
+  CHECK_NOTHROW(parse_network(replaced(replaced(kNetwork, "resnet-multi", "vgg-early"), "own_init", "none")));
+  const Damage damages[] = {{"{", R"({"blocks":[1,2],)", "field blocks is not an array of 4 values"},
+                            {"{", R"({"fusion":"layer1",)", "field fusion is 'layer1', which contradicts the variant vgg-"},
+                            {"{", R"({"stem_pool":"4x4",)", "field stem_pool is '4x4'"},
+                            {"{", R"({"psp_bins":[0],)", "field psp_bins holds something else"},
+                            {"{", R"({"classes":2,)", "unknown field 'classes'"}};
+  for (const Damage& d : damages) {
+    CAPTURE(d.to);
+    CHECK(contains(network_sentence(replaced(vgg, d.from, d.to)), d.expected));
+  }
+}
+
 TEST_CASE("every field of mfs.preprocess arrives") {
   const PreprocessDescription p = parse_preprocess(
       R"({"size":[72,1024],"mean":[0,1,-2],"std":[1,0.5,2],"guidance":{"kind":"disk","radius":5.5,"scale":255}})", {});
@@ -155,6 +178,17 @@ TEST_CASE("guidance kinds take their own parameter") {
   CHECK(contains(complaint(R"({"kind":"none","scale":1})", Variant::kResnetBaseline), "guidance: unknown field 'scale'"));
   CHECK(contains(complaint(R"({"kind":"none"})"), "field guidance contradicts the variant resnet-multi"));
   CHECK(contains(complaint(old, Variant::kResnetBaseline), "field guidance contradicts the variant resnet-baseline"));
+  CHECK(kind_of(R"({"kind":"none"})", Variant::kVggBaseline).kind == Guidance::Kind::kNone);
+  CHECK(kind_of(old, Variant::kVggEarly).kind == Guidance::Kind::kGaussian);
+  CHECK(contains(complaint(R"({"kind":"none"})", Variant::kVggEarly), "field guidance contradicts the variant vgg-early"));
+  CHECK(contains(complaint(old, Variant::kVggBaseline), "field guidance contradicts the variant vgg-baseline"));
+}
+
+TEST_CASE("sizes of VGG networks are multiples of 32") {
+  const std::string odd = replaced(kPreprocess, "[512,256]", "[512,264]");
+  CHECK(preprocess_sentence(odd) == "");
+  CHECK(preprocess_sentence(kPreprocess, Variant::kVggEarly) == "");
+  CHECK(contains(preprocess_sentence(odd, Variant::kVggEarly), "field size holds a side that is no multiple of 32"));
 }
 
 TEST_CASE("mfs.preprocess: every damage has its sentence") {

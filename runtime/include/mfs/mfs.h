@@ -86,8 +86,8 @@ typedef struct mfs_model_options {
 
 typedef struct mfs_session_options {
   size_t struct_size;
-  int32_t network_width, network_height; /* multiples of 8, 64 or more; each: 0 = as trained */
-  int32_t native_size;                   /* non-zero: each side of the photo, rounded to a multiple of 8 (at least 64) */
+  int32_t network_width, network_height; /* multiples of 8 (VGG: 32), 64 or more; each: 0 = as trained */
+  int32_t native_size;                   /* non-zero: each side of the photo, rounded to such a multiple (at least 64) */
 } mfs_session_options;
 
 /* What a run shall produce; a NULL pointer means "not this" (both NULL: the network runs, nothing is written). Strides in
