@@ -169,6 +169,29 @@ class MfsEvalTest(unittest.TestCase):
         self.assertRegex(out, r"resnet-multi, 512 +86\.2 +-\n")
         self.assertEqual(sum("tap.safetensors, 1 tap" in line for line in out.splitlines()), 1)
 
+    def test_the_papers_networks_in_one_table(self):
+        """Its ablations: networks without taps, early and multi-stage fusion, VGG and ResNet, every guidance map."""
+        networks = {
+            "vgg-baseline": {}, "vgg-early": {}, "resnet-baseline": {}, "resnet-early": {}, "resnet-multi": {},
+            "euclidean": {"variant": "resnet-early", "guidance": {"kind": "euclidean", "clip": 40}},
+            "disk": {"variant": "resnet-early", "guidance": {"kind": "disk", "radius": 20}},
+            "vgg-euclidean": {"variant": "vgg-early", "guidance": {"kind": "euclidean", "clip": 40}},
+        }  # fmt: skip
+        for name, options in networks.items():
+            tap_network.write(self.folder / f"{name}.safetensors", **{"variant": name, **options})
+        more = [part for name in networks for part in ("--weights", f"{name}.safetensors")]
+        write_dataset(self.folder / "grabcut", ["big", "rim"])
+        out, _ = self.run_tool("--dataset", "GrabCut", "grabcut", *more, dataset=False)
+        rows = {line.split("  ")[0]: line for line in out.splitlines()}
+        self.assertRegex(rows["paper, Table 1: vgg-baseline, 256 (no tap)"], r" 77\.4$")
+        self.assertRegex(rows["paper, Table 1: vgg-early, 256"], r" 80\.1$")
+        for name in networks:
+            percent = float(rows[f"{name}.safetensors, 1 tap"].split("  ")[-1].split()[0])
+            if name.endswith("-baseline"):
+                self.assertEqual(percent, 0, name)
+            else:
+                self.assertTrue(10 < percent < 90, (name, percent))
+
     def test_limit_takes_evenly_spaced_instances(self):
         self.run_tool("--limit", 2, "--csv", "iou.csv")
         self.assertEqual([row["name"] for row in self.rows()], ["big", "small"])
