@@ -177,6 +177,23 @@ mfs_status mfs_session_run(mfs_session* session, const mfs_image* image, const m
   });
 }
 
+mfs_status mfs_session_memory_needed(mfs_model*, const mfs_session_options*, mfs_memory*, mfs_error* error) {
+  return report(Code::kUnsupported, "mfs_session_memory_needed is not in this build", error);
+}
+
+mfs_status mfs_session_warm_up(mfs_session*, int32_t, int32_t, int32_t, mfs_error* error) {
+  return report(Code::kUnsupported, "mfs_session_warm_up is not in this build", error);
+}
+
+mfs_status mfs_session_run_batch(mfs_session* session, const mfs_request* requests, size_t count, mfs_error* error) {
+  if (!requests || count != 1) return report(Code::kUnsupported, "this build runs one photo at a time", error);
+  return mfs_session_run(session, requests->image, requests->taps, requests->tap_count, requests->outputs, error);
+}
+
+mfs_status mfs_session_enqueue(mfs_session*, void*, const mfs_request*, size_t, mfs_error* error) {
+  return report(Code::kUnsupported, "mfs_session_enqueue is not in this build", error);
+}
+
 mfs_timings mfs_session_timings(const mfs_session* session) {
   if (!session || !session->impl.executor()) return {};
   const Timings& t = session->impl.executor()->timings();

@@ -1,7 +1,12 @@
 // C++ interface: a thin, header-only wrapper over mfs.h, which is the manual. Failures throw mfs::Error.
+//
+//   mfs::Model model("mfs-small.safetensors");                                   // immutable; share it between threads
+//   mfs::Session session(model, {.max_width = 4096, .max_height = 3072});        // one per thread or stream
+//   mfs::Mask mask = session.segment({rgb, width, height, 0, MFS_RGB}, {{214, 180}});
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -15,10 +20,12 @@ namespace mfs {
 
 using Image = mfs_image;
 using Map = mfs_map;
-using Point = mfs_point;
-using Timings = mfs_timings;
+using Memory = mfs_memory;
 using ModelInfo = mfs_model_info;
+using Point = mfs_point;
 using ProfileEntry = mfs_profile_entry;
+using Request = mfs_request;
+using Timings = mfs_timings;
 
 class Error : public std::runtime_error {
  public:
@@ -33,6 +40,13 @@ namespace detail {
 inline void require(mfs_status status, const mfs_error& error) {
   if (status != MFS_OK) throw Error(status, error.message);
 }
+template <auto Function>
+struct Destroy {
+  template <typename T>
+  void operator()(T* handle) const {
+    Function(handle);
+  }
+};
 }  // namespace detail
 
 struct ModelOptions {
@@ -45,6 +59,9 @@ struct ModelOptions {
 class Model {
  public:
   explicit Model(const std::string& path, const ModelOptions& o = {}) {
+    if (mfs_abi_version() != MFS_ABI_VERSION)
+      throw Error(MFS_UNSUPPORTED,
+                  "the MFS library that was found does not belong to the header this program was compiled with");
     const mfs_model_options c{sizeof c, o.device.c_str(), o.precision.c_str(), o.threads, o.log, o.log_user};
     mfs_error error{};
     mfs_model* model = nullptr;
@@ -60,15 +77,22 @@ class Model {
   mfs_model* handle() const { return handle_.get(); }
 
  private:
-  struct Destroy {
-    void operator()(mfs_model* m) const { mfs_model_destroy(m); }
-  };
-  std::unique_ptr<mfs_model, Destroy> handle_;
+  std::unique_ptr<mfs_model, detail::Destroy<mfs_model_destroy>> handle_;
 };
 
+// See mfs_session_options.
 struct SessionOptions {
   int network_width = 0, network_height = 0;  // 0 = the weights' size
   bool native_size = false;
+  int max_batch = 1;
+  int max_width = 0, max_height = 0;  // 0 = any photo
+  bool device_photos_only = false;
+  std::span<std::byte> memory = {};  // the caller's; empty = the session allocates
+
+  mfs_session_options c() const {
+    return {sizeof(mfs_session_options), network_width, network_height, native_size, max_batch, max_width, max_height,
+            device_photos_only,          memory.data(), memory.size()};
+  }
 };
 
 // 8-bit mask of the photo's size, 255 = object, rows without gaps.
@@ -80,11 +104,18 @@ struct Mask {
 class Session {
  public:
   explicit Session(const Model& model, const SessionOptions& o = {}) {
-    const mfs_session_options c{sizeof c, o.network_width, o.network_height, o.native_size};
+    const mfs_session_options c = o.c();
     mfs_error error{};
     mfs_session* session = nullptr;
     detail::require(mfs_session_create(model.handle(), &c, &session, &error), error);
     handle_.reset(session);
+  }
+  static Memory memory_needed(const Model& model, const SessionOptions& o = {}) {
+    const mfs_session_options c = o.c();
+    Memory memory{};
+    mfs_error error{};
+    detail::require(mfs_session_memory_needed(model.handle(), &c, &memory, &error), error);
+    return memory;
   }
 
   // The caller's buffers, no allocation: see mfs_outputs.
@@ -92,15 +123,32 @@ class Session {
     mfs_error error{};
     detail::require(mfs_session_run(handle_.get(), &image, taps.data(), taps.size(), &outputs, &error), error);
   }
+  void run(std::span<const Request> requests) {
+    mfs_error error{};
+    detail::require(mfs_session_run_batch(handle_.get(), requests.data(), requests.size(), &error), error);
+  }
+  // `stream`: a cudaStream_t. Photos and outputs in device memory.
+  void enqueue(void* stream, std::span<const Request> requests) {
+    mfs_error error{};
+    detail::require(mfs_session_enqueue(handle_.get(), stream, requests.data(), requests.size(), &error), error);
+  }
+  void warm_up(int width, int height, int batch = 1) {
+    mfs_error error{};
+    detail::require(mfs_session_warm_up(handle_.get(), width, height, batch, &error), error);
+  }
 
   Mask segment(const Image& image, std::span<const Point> taps, float threshold = 0.5f) {
-    Mask mask{image.width, image.height, std::vector<std::uint8_t>(std::size_t(image.width) * std::size_t(image.height))};
+    const bool empty = image.width < 1 || image.height < 1;  // which is for run() to say
+    Mask mask{image.width, image.height, std::vector<std::uint8_t>(empty ? 1 : std::size_t(image.width) * image.height)};
     mfs_outputs outputs{};
     outputs.struct_size = sizeof outputs;
     outputs.mask = mask.pixels.data();
     outputs.threshold = threshold;
     run(image, taps, outputs);
     return mask;
+  }
+  Mask segment(const Image& image, std::initializer_list<Point> taps, float threshold = 0.5f) {
+    return segment(image, std::span<const Point>(taps.begin(), taps.size()), threshold);
   }
 
   Timings timings() const { return mfs_session_timings(handle_.get()); }
@@ -111,12 +159,10 @@ class Session {
     mfs_session_profile(handle_.get(), entries.data(), entries.size());
     return entries;
   }
+  mfs_session* handle() const { return handle_.get(); }
 
  private:
-  struct Destroy {
-    void operator()(mfs_session* s) const { mfs_session_destroy(s); }
-  };
-  std::unique_ptr<mfs_session, Destroy> handle_;
+  std::unique_ptr<mfs_session, detail::Destroy<mfs_session_destroy>> handle_;
 };
 
 }  // namespace mfs
