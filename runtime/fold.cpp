@@ -1,5 +1,6 @@
 #include "runtime/fold.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/parallel.h"
@@ -13,8 +14,10 @@ constexpr double kBatchNormEps = 1e-5;
 
 std::vector<float> read_all(const WeightsFile& file, const std::string& name) {
   const StoredTensor* t = file.find(name);
-  std::vector<float> values(t ? static_cast<std::size_t>(t->elements) : 0);
-  if (t) t->read(values.data());
+  if (!t) return {};
+  std::vector<float> values(static_cast<std::size_t>(t->elements));
+  const auto loaded = file.load(*t);
+  t->read(values.data());
   return values;
 }
 
@@ -35,16 +38,17 @@ void fold(const WeightsFile& file, const Filters& f, const Cpu& cpu, float* weig
   const StoredTensor& tensor = *file.find(f.conv + ".weight");
   const std::int64_t row = tensor.elements / f.out, per_channel = tensor.dims[2] * tensor.dims[3];
   const std::int64_t skip = f.first_in * per_channel, used = f.in * per_channel;
-  parallel_ranges(cpu, f.out, [&](std::int64_t begin, std::int64_t end, int) {
-    std::vector<float> values(static_cast<std::size_t>(row));
+  std::vector<float> rows(static_cast<std::size_t>(row * std::max(cpu.threads, 1)));
+  const auto loaded = file.load(tensor);
+  parallel_ranges(cpu, f.out, [&](std::int64_t begin, std::int64_t end, int thread) {
+    float* values = rows.data() + row * thread;
     for (std::int64_t o = begin; o < end; ++o) {
-      tensor.read_rows(o, 1, values.data());
+      tensor.read_rows(o, 1, values);
       const double s = scale[static_cast<std::size_t>(o)];
       for (std::int64_t i = 0; i < used; ++i) weights[o * used + i] = static_cast<float>(values[skip + i] * s);
     }
   });
   for (std::size_t o = 0; o < out; ++o) bias[o] = static_cast<float>(shift[o]);
-  file.release(tensor);
 }
 
 std::vector<float> read_by_tap(const WeightsFile& file, const std::string& name) {

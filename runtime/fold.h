@@ -9,8 +9,7 @@
 
 namespace mfs::core {
 
-// weights: (f.out, f.in, k, k) dense; bias: f.out. Scales and shifts are computed in double precision. Pages of the file that
-// were read are given back.
+// weights: (f.out, f.in, k, k) dense; bias: f.out. Scales and shifts are computed in double precision.
 void fold(const WeightsFile& file, const Filters& f, const Cpu& cpu, float* weights, float* bias);
 
 // The tensor's values, or nothing when the file has no such tensor.

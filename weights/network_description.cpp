@@ -80,7 +80,8 @@ const char* to_string(Variant v) {
 }
 
 NetworkDescription parse_network(const std::string& json) {
-  const nlohmann::json object = parse_strict_json(json, "mfs.network");
+  const JsonDocument document(json, "mfs.network");
+  const nlohmann::json& object = document.root();
   Fields fields(object, "mfs.network");
   NetworkDescription network;
 
@@ -111,7 +112,8 @@ NetworkDescription parse_network(const std::string& json) {
 }
 
 PreprocessDescription parse_preprocess(const std::string& json, const NetworkDescription& network) {
-  const nlohmann::json object = parse_strict_json(json, "mfs.preprocess");
+  const JsonDocument document(json, "mfs.preprocess");
+  const nlohmann::json& object = document.root();
   Fields fields(object, "mfs.preprocess");
   PreprocessDescription preprocess;
 

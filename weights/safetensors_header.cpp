@@ -15,20 +15,25 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kLengthBytes = kSafetensorsLengthBytes;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
 constexpr std::size_t kMaxDims = 8;
 constexpr const char* kScaleSuffix = ".scale";
 
 [[noreturn]] void fail(const std::string& sentence) { throw Error(Code::kBadWeights, sentence); }
 
+std::uint64_t header_length(const std::byte* data) {
+  std::uint64_t length = 0;
+  for (std::size_t i = 0; i < kLengthBytes; ++i) length |= std::to_integer<std::uint64_t>(data[i]) << (8 * i);
+  return length;
+}
+
 std::string_view header_text(const std::byte* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (text.starts_with("PK\x03\x04"))
     fail("this is a PyTorch checkpoint (or another zip file): convert it with weights/convert.py");
   if (size < kLengthBytes) fail("the file is too short to be a safetensors file");
-  std::uint64_t length = 0;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) length |= std::to_integer<std::uint64_t>(data[i]) << (8 * i);
+  const std::uint64_t length = header_length(data);
   if (length > kMaxHeaderBytes) fail("not a safetensors file (its header would have " + std::to_string(length) + " bytes)");
   if (length > size - kLengthBytes) fail("the file ends inside its header (truncated, or not a safetensors file)");
   const std::string_view header = text.substr(kLengthBytes, static_cast<std::size_t>(length));
@@ -128,9 +133,15 @@ std::map<std::string, std::string> parse_metadata(const json& object) {
 
 }  // namespace
 
+std::size_t safetensors_header_bytes(const std::byte* data, std::size_t size) {
+  if (size < kLengthBytes) return size;
+  return kLengthBytes + static_cast<std::size_t>(std::min<std::uint64_t>(header_length(data), size - kLengthBytes));
+}
+
 SafetensorsContent parse_safetensors(const std::byte* data, std::size_t size) {
   const std::string_view text = header_text(data, size);
-  const json header = parse_strict_json(text, "the header");
+  const JsonDocument document(text, "the header");
+  const json& header = document.root();
   const std::byte* tensor_data = data + kLengthBytes + text.size();
   const std::size_t data_size = size - kLengthBytes - text.size();
 

@@ -15,7 +15,12 @@ struct SafetensorsContent {
   std::map<std::string, std::string> metadata;
 };
 
-// Checks everything that can be wrong with the header; looks at no tensor's bytes. Throws Error(kBadWeights).
+inline constexpr std::size_t kSafetensorsLengthBytes = 8;
+
+// How many of the file's first bytes the header takes, by its length field (which may be nonsense: never more than `size`).
+std::size_t safetensors_header_bytes(const std::byte* data, std::size_t size);
+
+// Checks everything that can be wrong with the header; looks at the header's bytes only. Throws Error(kBadWeights).
 SafetensorsContent parse_safetensors(const std::byte* data, std::size_t size);
 
 }  // namespace mfs::core

@@ -10,35 +10,86 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 3;  // of the innermost container; the outermost object has depth 0
+constexpr std::size_t kMaxDepth = 3;  // of the innermost container; the outermost object has depth 0
 constexpr std::int64_t kMaxValues = 1 << 20;
 constexpr std::size_t kMaxQuoted = 80;
 
 [[noreturn]] void fail(const std::string& sentence) { throw Error(Code::kBadWeights, sentence); }
 
-// Watches the parser's events; throws at the first one that a well-behaved text would not cause.
-class Guard {
+// Makes the document from the parser's events; throws at the first one that a well-behaved text would not cause.
+class Builder {
  public:
-  explicit Guard(const std::string& what) : what_(what) {}
+  Builder(json& root, const std::string& what) : root_(root), what_(what) {}
 
-  void operator()(int depth, json::parse_event_t event, const json& parsed) {
-    using Event = json::parse_event_t;
-    if (++events_ > 2 * kMaxValues) fail(what_ + " holds more than a million values");
-    if (event == Event::object_start || event == Event::array_start) {
-      if (depth > kMaxDepth) fail(what_ + " is nested too deeply");
-      if (event == Event::object_start) keys_.emplace_back();
-    } else if (event == Event::object_end) {
-      keys_.pop_back();
-    } else if (event == Event::key && !keys_.back().insert(parsed.get_ref<const std::string&>()).second) {
-      fail(what_ + " has the key " + in_quotes(parsed.get_ref<const std::string&>()) + " twice");
-    }
+  bool null() { return put(nullptr); }
+  bool boolean(bool v) { return put(v); }
+  bool number_integer(json::number_integer_t v) { return put(v); }
+  bool number_unsigned(json::number_unsigned_t v) { return put(v); }
+  bool number_float(json::number_float_t v, const std::string&) { return put(v); }
+  bool string(std::string& v) { return put(std::move(v)); }
+  bool binary(json::binary_t&) { return false; }
+  bool start_object(std::size_t) { return open(json::value_t::object); }
+  bool start_array(std::size_t) { return open(json::value_t::array); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(std::string& name) {
+    count();
+    auto& members = open_.back()->get_ref<json::object_t&>();
+    if (members.contains(name)) fail(what_ + " has the key " + in_quotes(name) + " twice");
+    member_ = &members[name];
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const json::exception& e) {
+    const auto* error = dynamic_cast<const json::parse_error*>(&e);
+    fail(what_ + " is not JSON (" + (error ? "byte " + std::to_string(error->byte) : "a number is too large") + ")");
   }
 
  private:
+  void count() {
+    if (++events_ > 2 * kMaxValues) fail(what_ + " holds more than a million values");
+  }
+  json& place() {
+    count();
+    if (open_.empty()) return root_;
+    return open_.back()->is_array() ? open_.back()->get_ref<json::array_t&>().emplace_back() : *member_;
+  }
+  template <typename T>
+  bool put(T&& value) {
+    place() = std::forward<T>(value);
+    return true;
+  }
+  bool open(json::value_t type) {
+    if (open_.size() > kMaxDepth) fail(what_ + " is nested too deeply");
+    json& container = place();
+    container = json(type);
+    open_.push_back(&container);
+    return true;
+  }
+  bool close() {
+    count();
+    open_.pop_back();
+    return true;
+  }
+
+  json& root_;
   const std::string& what_;
   std::int64_t events_ = 0;
-  std::vector<std::set<std::string>> keys_;  // of the objects that are open
+  std::vector<json*> open_;  // containers, the innermost last
+  json* member_ = nullptr;   // whose key was last
 };
+
+// From the leaves up. Left to itself, the library would need memory to free memory, and end the program if there is none.
+void take_apart(json& value) {
+  if (value.is_array()) {
+    auto& items = value.get_ref<json::array_t&>();
+    for (json& item : items) take_apart(item);
+    items.clear();
+  } else if (value.is_object()) {
+    auto& members = value.get_ref<json::object_t&>();
+    for (auto& [name, member] : members) take_apart(member);
+    members.clear();
+  }
+}
 
 bool to_finite_float(const json& value, float& out) {
   if (!value.is_number()) return false;
@@ -70,25 +121,21 @@ std::string in_quotes(std::string_view text) {
   return out + (text.size() > kMaxQuoted ? "...'" : "'");
 }
 
-json parse_strict_json(std::string_view text, const std::string& what) {
+JsonDocument::JsonDocument(std::string_view text, const std::string& what) {
   // The parser takes a zero byte for the end of the text.
   if (const std::size_t zero = text.find('\0'); zero != text.npos)
     fail(what + " is not JSON (byte " + std::to_string(zero + 1) + ")");
-  Guard guard(what);
-  json parsed;
   try {
-    parsed = json::parse(text, [&guard](int depth, json::parse_event_t event, json& value) {
-      guard(depth, event, value);
-      return true;
-    });
-  } catch (const json::parse_error& error) {
-    fail(what + " is not JSON (byte " + std::to_string(error.byte) + ")");
-  } catch (const json::exception&) {
-    fail(what + " is not JSON (a number is too large)");
+    Builder builder(root_, what);
+    json::sax_parse(text, &builder);
+    if (!root_.is_object()) fail(what + " is not a JSON object");
+  } catch (...) {
+    take_apart(root_);
+    throw;
   }
-  if (!parsed.is_object()) fail(what + " is not a JSON object");
-  return parsed;
 }
+
+JsonDocument::~JsonDocument() { take_apart(root_); }
 
 Fields::Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
   if (!object_.is_object()) core::fail(where_ + " is not a JSON object");

@@ -13,9 +13,19 @@ namespace mfs::core {
 // `text` for use in a sentence: in quotes, shortened, without control characters.
 std::string in_quotes(std::string_view text);
 
-// Throws Error(kBadWeights) "<what> ..." for anything but one UTF-8 JSON object with distinct keys, at most four levels deep
-// and of at most a million values, so that a hostile text cannot cost much more memory than its own length.
-nlohmann::json parse_strict_json(std::string_view text, const std::string& what);
+// One UTF-8 JSON object with distinct keys, at most four levels deep and of at most a million values, so that a hostile text
+// cannot cost much more memory than its own length. Survives running out of memory.
+class JsonDocument {
+ public:
+  JsonDocument(std::string_view text, const std::string& what);  // throws Error(kBadWeights) "<what> ..." for anything else
+  ~JsonDocument();
+  JsonDocument(const JsonDocument&) = delete;
+  JsonDocument& operator=(const JsonDocument&) = delete;
+  const nlohmann::json& root() const { return root_; }
+
+ private:
+  nlohmann::json root_;
+};
 
 // The fields of one JSON object. Getters throw Error(kBadWeights) naming the field when it is missing or not what is asked for.
 class Fields {

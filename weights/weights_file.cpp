@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <system_error>
+#include <thread>
 
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
@@ -70,7 +72,6 @@ MFS_MULTIVERSION std::int32_t largest_bits16(const std::byte* data, std::int64_t
 
 // A piece of a tensor's values (or scales) whose largest_bits must stay below `limit`.
 struct Piece {
-  const StoredTensor* tensor;
   const std::byte* data;
   std::int64_t count;
   int width;
@@ -81,7 +82,7 @@ void add_pieces(std::vector<Piece>& pieces, const StoredTensor& tensor) {
   constexpr std::int64_t kPieceElements = 1 << 16;
   const auto add = [&](const std::byte* data, std::int64_t count, int width, std::int32_t limit) {
     for (std::int64_t i = 0; i < count; i += kPieceElements) {
-      pieces.push_back({&tensor, data + i * width, std::min(kPieceElements, count - i), width, limit});
+      pieces.push_back({data + i * width, std::min(kPieceElements, count - i), width, limit});
     }
   };
   switch (tensor.dtype) {
@@ -96,56 +97,62 @@ void add_pieces(std::vector<Piece>& pieces, const StoredTensor& tensor) {
   }
 }
 
-void check_finite(const std::vector<StoredTensor>& tensors, int threads) {
+void check_finite(const StoredTensor& tensor, int threads) {
   std::vector<Piece> pieces;
-  for (const StoredTensor& tensor : tensors) add_pieces(pieces, tensor);
-  const auto count = static_cast<std::int64_t>(pieces.size());
-  std::atomic<std::int64_t> first_bad = count;
-  parallel_ranges(Cpu{threads}, count, [&](std::int64_t begin, std::int64_t end, int) {
+  add_pieces(pieces, tensor);
+  std::atomic<bool> finite = true;
+  parallel_ranges(Cpu{threads}, static_cast<std::int64_t>(pieces.size()), [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
       const Piece& p = pieces[static_cast<std::size_t>(i)];
-      if ((p.width == 4 ? largest_bits32(p.data, p.count) : largest_bits16(p.data, p.count)) < p.limit) continue;
-      std::int64_t seen = first_bad;
-      while (i < seen && !first_bad.compare_exchange_weak(seen, i)) {
-      }
-      return;  // the rest of the range comes later in the order of names
+      if ((p.width == 4 ? largest_bits32(p.data, p.count) : largest_bits16(p.data, p.count)) >= p.limit) finite = false;
     }
   });
-  if (first_bad == count) return;
-  const StoredTensor& bad = *pieces[static_cast<std::size_t>(first_bad.load())].tensor;
-  fail("tensor " + in_quotes(bad.name + (bad.dtype == DType::kI8 ? ".scale" : "")) + " holds a NaN or an infinity");
+  if (finite) return;
+  fail("tensor " + in_quotes(tensor.name + (tensor.dtype == DType::kI8 ? ".scale" : "")) + " holds a NaN or an infinity");
 }
 
 std::string system_message() { return std::generic_category().message(errno); }
 
-struct Descriptor {
-  int fd = -1;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
+// Two changes within one tick of the system's clock look like one. A file this young is left to age before it is read.
+void let_age(const struct stat& info) {
+  using namespace std::chrono;
+  constexpr nanoseconds kTick = milliseconds(20);
+  const nanoseconds written = seconds(info.st_mtim.tv_sec) + nanoseconds(info.st_mtim.tv_nsec);
+  const nanoseconds age = system_clock::now().time_since_epoch() - written;
+  if (age >= nanoseconds(0) && age < kTick) std::this_thread::sleep_for(kTick - age);
+}
 
 }  // namespace
+
+WeightsFile::Descriptor::~Descriptor() {
+  if (fd >= 0) ::close(fd);
+}
 
 std::shared_ptr<const WeightsFile> WeightsFile::open(const std::string& path) try {
   const std::shared_ptr<WeightsFile> file(new WeightsFile);
   file->path_ = path;
   // Non-blocking: opening a pipe must fail below, not wait for a writer.
-  const Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (descriptor.fd < 0) fail("cannot open the file: " + system_message());
+  const int fd = file->descriptor_.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) fail("cannot open the file: " + system_message());
   struct stat info {};
-  if (::fstat(descriptor.fd, &info) != 0) fail("cannot read the file: " + system_message());
+  if (::fstat(fd, &info) != 0) fail("cannot read the file: " + system_message());
   if (!S_ISREG(info.st_mode)) fail(S_ISDIR(info.st_mode) ? "this is a folder, not a file" : "this is not a regular file");
   if (info.st_size == 0) fail("the file is empty");
+  let_age(info);
+  file->identity_ = file->identity();
 
-  const auto size = static_cast<std::size_t>(info.st_size);
-  void* map = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor.fd, 0);
-  if (map == MAP_FAILED) fail("cannot map the file: " + system_message());
-  file->map_ = static_cast<const std::byte*>(map);
+  const auto size = static_cast<std::size_t>(file->identity_.size);
+  void* place = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (place == MAP_FAILED) fail("cannot reserve " + std::to_string(size) + " bytes of address space: " + system_message());
+  file->place_ = static_cast<std::byte*>(place);
   file->size_ = size;
 
-  Parsed parsed = parse_weights(file->map_, file->size_);
+  const std::size_t length_bytes = std::min(size, kSafetensorsLengthBytes);
+  file->read_checked(file->place_, length_bytes);
+  file->read_checked(file->place_ + length_bytes, safetensors_header_bytes(file->place_, size) - length_bytes);
+  Parsed parsed = parse_weights(file->place_, file->size_);
   file->tensors_ = std::move(parsed.tensors);
+  file->loaded_.resize(file->tensors_.size());
   file->network_ = parsed.network;
   file->preprocess_ = parsed.preprocess;
   return file;
@@ -154,7 +161,48 @@ std::shared_ptr<const WeightsFile> WeightsFile::open(const std::string& path) tr
 }
 
 WeightsFile::~WeightsFile() {
-  if (map_) ::munmap(const_cast<std::byte*>(map_), size_);
+  if (place_) ::munmap(place_, size_);
+}
+
+WeightsFile::Identity WeightsFile::identity() const {
+  struct stat info {};
+  if (::fstat(descriptor_.fd, &info) != 0) fail("cannot read the file: " + system_message());
+  return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+}
+
+// Into its place. What was read before the file was found unchanged is what open() saw.
+void WeightsFile::read_checked(const std::byte* place, std::size_t bytes) const {
+  std::size_t offset = static_cast<std::size_t>(place - place_);
+  for (const std::size_t end = offset + bytes; offset < end;) {
+    const ssize_t got = ::pread(descriptor_.fd, place_ + offset, end - offset, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("cannot read the file: " + system_message());
+    if (got == 0) break;  // truncated
+    offset += static_cast<std::size_t>(got);
+  }
+  if (identity() != identity_) fail("the file was changed after it had been loaded; load it again");
+}
+
+WeightsFile::Loaded::Loaded(const WeightsFile& file, const StoredTensor& tensor) try : file_(file), tensor_(tensor) {
+  const std::lock_guard lock(file.mutex_);
+  int& count = file.loaded_[static_cast<std::size_t>(&tensor - file.tensors_.data())];
+  if (count == 0) {
+    file.read_checked(tensor.data, tensor.bytes);
+    if (tensor.scale) file.read_checked(tensor.scale, static_cast<std::size_t>(tensor.dims[0]) * sizeof(float));
+  }
+  ++count;
+} catch (const Error& error) {
+  throw Error(error.code(), file.path() + ": " + error.what());
+}
+
+// Whole pages go back to the system; what shares a page with a neighbour stays.
+WeightsFile::Loaded::~Loaded() {
+  const std::lock_guard lock(file_.mutex_);
+  if (--file_.loaded_[static_cast<std::size_t>(&tensor_ - file_.tensors_.data())] > 0) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(tensor_.data) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(tensor_.data) + tensor_.bytes) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 const StoredTensor* WeightsFile::find(std::string_view name) const {
@@ -162,17 +210,19 @@ const StoredTensor* WeightsFile::find(std::string_view name) const {
   return found != tensors_.end() && found->name == name ? &*found : nullptr;
 }
 
-void WeightsFile::check_finite(int threads) const try { core::check_finite(tensors_, threads); } catch (const Error& error) {
-  throw Error(error.code(), path_ + ": " + error.what());
+void WeightsFile::check_finite(int threads) const {
+  for (const StoredTensor& tensor : tensors_) {
+    const Loaded loaded = load(tensor);
+    try {
+      core::check_finite(tensor, threads);
+    } catch (const Error& error) {
+      throw Error(error.code(), path_ + ": " + error.what());
+    }
+  }
 }
 
-void WeightsFile::release(const StoredTensor& tensor) const {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(tensor.data) + page - 1) / page * page;
-  const auto end = (reinterpret_cast<std::uintptr_t>(tensor.data) + tensor.bytes) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+void check_weights(const std::byte* data, std::size_t size) {
+  for (const StoredTensor& tensor : parse_weights(data, size).tensors) check_finite(tensor, 1);
 }
-
-void check_weights(const std::byte* data, std::size_t size) { check_finite(parse_weights(data, size).tensors, 1); }
 
 }  // namespace mfs::core

@@ -1,8 +1,13 @@
-// A safetensors file with MFS metadata: memory-mapped, every bound checked before any tensor is touched.
+// A safetensors file with MFS metadata: every bound checked before any tensor is read, tensors read when they are needed.
+//
+// The file is not mapped: one that is truncated while it is mapped kills the process that touches it. Instead, address space of
+// its size is reserved, tensors are read into their places in it and dropped again, and every read makes sure that the file is
+// still the one that was checked.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +17,7 @@
 
 namespace mfs::core {
 
-// A named, typed, bounds-checked piece of the mapped file; row-major, as PyTorch stores it (convolutions: cout, cin, kh, kw).
+// A named, typed, bounds-checked piece of the file; row-major, as PyTorch stores it (convolutions: cout, cin, kh, kw).
 struct StoredTensor {
   std::string name;
   DType dtype = DType::kF32;  // kF32, kF16, kBF16 or kI8
@@ -22,7 +27,8 @@ struct StoredTensor {
   std::int64_t elements = 0;
   std::size_t bytes = 0;
 
-  // Element values as float: all of them, into `out` (`elements` floats), dequantised.
+  // While the tensor is loaded (see WeightsFile::load): element values as float: all of them, into `out` (`elements` floats),
+  // dequantised.
   void read(float* out) const;
   // The floats of rows [first, first + count) of the outermost dimension.
   void read_rows(std::int64_t first, std::int64_t count, float* out) const;
@@ -45,15 +51,42 @@ class WeightsFile {
 
   // Throws Error(kBadWeights) naming the first tensor with a NaN or an infinity.
   void check_finite(int threads) const;
-  // Tells the system that the tensor's pages are not needed for now (they are re-read from the file if they are).
-  void release(const StoredTensor& tensor) const;
+  // The tensor's bytes, and its scale's, are in memory as long as any of these exists. Throws Error(kBadWeights) if they cannot
+  // be read or the file was changed after open(). Thread-safe.
+  class Loaded {
+   public:
+    Loaded(const WeightsFile& file, const StoredTensor& tensor);
+    ~Loaded();
+    Loaded(const Loaded&) = delete;
+    Loaded& operator=(const Loaded&) = delete;
+
+   private:
+    const WeightsFile& file_;
+    const StoredTensor& tensor_;
+  };
+  Loaded load(const StoredTensor& tensor) const { return {*this, tensor}; }
 
  private:
+  struct Identity {  // of the file's content, as far as the system tells (a changed ctime may be no more than a rename)
+    std::int64_t size = 0, modified_s = 0, modified_ns = 0;
+    bool operator==(const Identity&) const = default;
+  };
+  struct Descriptor {
+    int fd = -1;
+    ~Descriptor();
+  };
   WeightsFile() = default;
+  Identity identity() const;
+  void read_checked(const std::byte* place, std::size_t bytes) const;
+
   std::string path_;
-  const std::byte* map_ = nullptr;
+  Descriptor descriptor_;
+  Identity identity_;
+  std::byte* place_ = nullptr;  // where the file's first byte would lie
   std::size_t size_ = 0;
   std::vector<StoredTensor> tensors_;
+  mutable std::mutex mutex_;
+  mutable std::vector<int> loaded_;  // how often each tensor is
   NetworkDescription network_;
   PreprocessDescription preprocess_;
 };

@@ -5,6 +5,8 @@
 
 #include <bit>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "kernels/bfloat16.h"
@@ -22,8 +24,9 @@ using test::ScratchFolder;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-std::vector<float> values(const StoredTensor& tensor) {
+std::vector<float> values(const WeightsFile& file, const StoredTensor& tensor) {
   std::vector<float> out(static_cast<std::size_t>(tensor.elements));
+  const auto loaded = file.load(tensor);
   tensor.read(out.data());
   return out;
 }
@@ -75,12 +78,12 @@ TEST_CASE("tensors of every dtype are read, aligned or not") {
     CHECK(file->find("q.weight.scale") == nullptr);
     CHECK(file->find("") == nullptr);
     CHECK(file->find("zzz") == nullptr);
-    CHECK(values(*file->find("a.weight")) == f32);
+    CHECK(values(*file, *file->find("a.weight")) == f32);
     CHECK(file->find("a.weight")->dims == std::vector<std::int64_t>{3, 2});
-    CHECK(std::signbit(values(*file->find("a.weight")).back()));
+    CHECK(std::signbit(values(*file, *file->find("a.weight")).back()));
     const StoredTensor& b = *file->find("b.weight");
-    for (std::size_t i = 0; i < bf16.size(); ++i) CHECK(values(b)[i] == std::bit_cast<float>(std::uint32_t{bf16[i]} << 16));
-    CHECK(values(*file->find("q.weight")) == std::vector{-64.f, -0.5f, 0.f, 0.25f, 16.f, 31.75f});
+    for (std::size_t i = 0; i < bf16.size(); ++i) CHECK(values(*file, b)[i] == std::bit_cast<float>(std::uint32_t{bf16[i]} << 16));
+    CHECK(values(*file, *file->find("q.weight")) == std::vector{-64.f, -0.5f, 0.f, 0.25f, 16.f, 31.75f});
     file->check_finite(2);
   }
 }
@@ -88,7 +91,7 @@ TEST_CASE("tensors of every dtype are read, aligned or not") {
 TEST_CASE("all 65536 half floats are converted exactly") {
   const ScratchFolder folder;
   const auto file = WeightsFile::open(folder.write("x", file_with(entry("h", "F16", "[256,256]", 0, 131072), all_patterns())));
-  const std::vector<float> read = values(*file->find("h"));
+  const std::vector<float> read = values(*file, *file->find("h"));
   for (std::size_t i = 0; i < read.size(); ++i) {
     const float expected = half_by_definition(static_cast<std::uint16_t>(i));
     const bool same = std::isnan(expected) ? std::isnan(read[i])
@@ -107,7 +110,8 @@ TEST_CASE("rows are slices of the whole") {
   const auto file = WeightsFile::open(folder.write("x", file_with(entries, data)));
   for (const char* name : {"h", "i"}) {
     const StoredTensor& tensor = *file->find(name);
-    const std::vector<float> all = values(tensor);
+    const auto loaded = file->load(tensor);
+    const std::vector<float> all = values(*file, tensor);
     for (std::int64_t first = 0; first < 7; ++first) {
       for (std::int64_t count = 0; first + count <= 7; ++count) {
         std::vector<float> rows(static_cast<std::size_t>(5 * count));
@@ -121,7 +125,7 @@ TEST_CASE("rows are slices of the whole") {
 TEST_CASE("a tensor without dimensions is one number") {
   const ScratchFolder folder;
   const auto file = WeightsFile::open(folder.write("x", file_with(entry("s", "F32", "[]", 0, 4), raw<float>({42}))));
-  CHECK(values(*file->find("s")) == std::vector{42.f});
+  CHECK(values(*file, *file->find("s")) == std::vector{42.f});
 }
 
 TEST_CASE("description and names are available") {
@@ -190,20 +194,50 @@ TEST_CASE("values that are not finite are found in every dtype") {
   }
 }
 
-TEST_CASE("released tensors can be read again") {
+TEST_CASE("a tensor is in memory as long as anybody needs it, and comes again") {
   const ScratchFolder folder;
   std::vector<float> numbers(50'000);
   for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
   const auto file = WeightsFile::open(folder.write(
       "x", file_with(entry("small", "F32", "[1]", 0, 4) + "," + entry("x", "F32", "[49999]", 4, 200'000), raw(numbers))));
   const StoredTensor& tensor = *file->find("x");
-  const std::vector<float> before = values(tensor);
-  file->release(tensor);
-  file->release(*file->find("small"));
-  CHECK(values(tensor) == before);
+  const std::vector<float> before = values(*file, tensor);
+  const auto one = file->load(tensor);
+  CHECK(values(*file, tensor) == before);  // its own load ends here, ours goes on
+  std::vector<float> after(before.size());
+  tensor.read(after.data());
+  CHECK(after == before);
 }
 
-TEST_CASE("files that cannot be opened or mapped end in a sentence with their name") {
+TEST_CASE("a file that was changed after opening is a sentence, never a signal or other numbers") {
+  const ScratchFolder folder;
+  const std::string content = file_with(entry("x", "F32", "[50000]", 0, 200'000), raw(std::vector<float>(50'000, 1.f)));
+  const auto sentence_after = [&](const auto& change) {
+    const std::string path = folder.write("x", content);
+    const auto file = WeightsFile::open(path);
+    change(path);
+    try {
+      const std::vector<float> read = values(*file, *file->find("x"));
+      return read == std::vector<float>(50'000, 1.f) ? std::string("same numbers") : std::string("other numbers");
+    } catch (const Error& error) {
+      CHECK(error.code() == Code::kBadWeights);
+      CHECK(contains(error.what(), path));
+      return std::string(error.what());
+    }
+  };
+  CHECK(contains(sentence_after([](const std::string& path) { std::filesystem::resize_file(path, 4096); }), "was changed"));
+  CHECK(contains(sentence_after([](const std::string& path) { std::filesystem::resize_file(path, 0); }), "was changed"));
+  CHECK(contains(
+      sentence_after([&](const std::string& path) {
+        std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(-8, std::ios::end).write("\0\0\0", 3);
+      }),
+      "was changed"));
+  // Renaming another file over it leaves the opened one as it was.
+  CHECK(sentence_after([&](const std::string& path) { std::filesystem::rename(folder.write("y", "rubbish"), path); }) ==
+        "same numbers");
+}
+
+TEST_CASE("files that cannot be opened end in a sentence with their name") {
   const ScratchFolder folder;
   const std::string missing = folder / "missing.safetensors";
   CHECK(open_sentence(missing) == missing + ": cannot open the file: No such file or directory");
