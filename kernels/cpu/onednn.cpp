@@ -3,10 +3,10 @@
 
 #include <omp.h>
 
+#include <array>
 #include <cstring>
-#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
-#include <unordered_map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -108,39 +108,79 @@ std::string layout_key(const dnnl::memory::desc& d) {
 #endif
 }
 
-dnnl::memory memory_at(const dnnl::memory::desc& d, const void* p) { return dnnl::memory(d, engine(), const_cast<void*>(p)); }
+#if DNNL_VERSION_MAJOR >= 3
+const_dnnl_memory_desc_t raw(const dnnl::memory::desc& d) { return d.get(); }
+#else
+const dnnl_memory_desc_t* raw(const dnnl::memory::desc& d) { return &d.data; }
+#endif
 
-// oneDNN allocates its argument list and stream here; nothing of ours allocates.
-Status execute(const Cpu& cpu, const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
-  const ThreadScope threads(cpu.threads);
-  try {
-    dnnl::stream stream(engine());
-    primitive.execute(stream, arguments);
-    stream.wait();
-  } catch (const dnnl::error& e) {
-    return {Code::kInternal, std::string("oneDNN: ") + e.what()};
-  } catch (const std::bad_alloc&) {
-    return {Code::kOutOfMemory, "out of memory while running a convolution"};
+// What a primitive is executed with. Through oneDNN's C interface, whose allocations are oneDNN's alone: the C++ one would make
+// reference counts and a hash table for every call.
+class Arguments {
+ public:
+  Arguments() = default;
+  ~Arguments() {
+    for (std::size_t i = 0; i < made_; ++i) dnnl_memory_destroy(memories_[i]);
   }
-  return {};
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+
+  void add(int index, const dnnl::memory& m) { list_[count_++] = {index, m.get()}; }
+  void add(int index, const dnnl::memory::desc& layout, const void* at) {
+    if (status_ != dnnl_success) return;
+    status_ = dnnl_memory_create(&memories_[made_], raw(layout), engine().get(), const_cast<void*>(at));
+    if (status_ == dnnl_success) list_[count_++] = {index, memories_[made_++]};
+  }
+  dnnl_status_t execute(const dnnl::primitive& primitive) const {
+    if (status_ != dnnl_success) return status_;
+    dnnl_stream_t stream = nullptr;
+    if (const dnnl_status_t s = dnnl_stream_create(&stream, engine().get(), dnnl_stream_default_flags); s != dnnl_success)
+      return s;
+    dnnl_status_t s = dnnl_primitive_execute(primitive.get(), stream, static_cast<int>(count_), list_.data());
+    if (s == dnnl_success) s = dnnl_stream_wait(stream);
+    dnnl_stream_destroy(stream);
+    return s;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 5;
+  std::array<dnnl_exec_arg_t, kMost> list_{};
+  std::array<dnnl_memory_t, kMost> memories_{};
+  std::size_t count_ = 0, made_ = 0;
+  dnnl_status_t status_ = dnnl_success;
+};
+
+Status execute(const Cpu& cpu, const dnnl::primitive& primitive, const Arguments& arguments) {
+  const ThreadScope threads(cpu.threads);
+  const dnnl_status_t s = arguments.execute(primitive);
+  if (s == dnnl_success) return {};
+  if (s == dnnl_out_of_memory) return {Code::kOutOfMemory, {}};
+  return {Code::kInternal, "oneDNN: status " + std::to_string(static_cast<int>(s))};
 }
 
 class OneDnnConv final : public PreparedConv<Cpu> {
  public:
-  OneDnnConv(const Conv& problem, dnnl::convolution_forward::primitive_desc pd, SharedWeights packed)
-      : problem_(problem), pd_(std::move(pd)), primitive_(pd_), packed_(std::move(packed)), algorithm_(pd_.impl_info_str()) {}
+  OneDnnConv(const Conv& problem, const dnnl::convolution_forward::primitive_desc& pd, SharedWeights packed)
+      : problem_(problem),
+        src_(pd.src_desc()),
+        dst_(pd.dst_desc()),
+        scratchpad_(pd.scratchpad_desc()),
+        primitive_(pd),
+        packed_(std::move(packed)),
+        algorithm_(pd.impl_info_str()) {}
 
-  std::size_t scratch_bytes() const override { return pd_.scratchpad_desc().get_size(); }
+  std::size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   const std::string& algorithm() const override { return algorithm_; }
 
   Status run(const Cpu& cpu, const ConvArguments& a) const override {
     if (problem_.residual && a.residual.data != a.dst.data) copy(cpu, a.residual, a.dst);
-    return execute(cpu, primitive_,
-                   {{DNNL_ARG_SRC, memory_at(pd_.src_desc(), a.src.data)},
-                    {DNNL_ARG_WEIGHTS, packed_->weights},
-                    {DNNL_ARG_BIAS, packed_->bias},
-                    {DNNL_ARG_DST, memory_at(pd_.dst_desc(), a.dst.data)},
-                    {DNNL_ARG_SCRATCHPAD, memory_at(pd_.scratchpad_desc(), a.scratch)}});
+    Arguments arguments;
+    arguments.add(DNNL_ARG_SRC, src_, a.src.data);
+    arguments.add(DNNL_ARG_WEIGHTS, packed_->weights);
+    arguments.add(DNNL_ARG_BIAS, packed_->bias);
+    arguments.add(DNNL_ARG_DST, dst_, a.dst.data);
+    arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, a.scratch);
+    return execute(cpu, primitive_, arguments);
   }
 
  private:
@@ -154,7 +194,7 @@ class OneDnnConv final : public PreparedConv<Cpu> {
   }
 
   Conv problem_;
-  dnnl::convolution_forward::primitive_desc pd_;
+  dnnl::memory::desc src_, dst_, scratchpad_;
   dnnl::convolution_forward primitive_;
   SharedWeights packed_;
   std::string algorithm_;
@@ -175,22 +215,27 @@ dnnl::matmul::primitive_desc describe(const BatchedMatmul::Problem& p) {
 
 class OneDnnMatmul final : public BatchedMatmul {
  public:
-  OneDnnMatmul(dnnl::matmul::primitive_desc pd, SharedWeights packed)
-      : pd_(std::move(pd)), primitive_(pd_), packed_(std::move(packed)) {}
+  OneDnnMatmul(const dnnl::matmul::primitive_desc& pd, SharedWeights packed)
+      : src_(pd.src_desc()),
+        dst_(pd.dst_desc()),
+        scratchpad_(pd.scratchpad_desc()),
+        primitive_(pd),
+        packed_(std::move(packed)) {}
 
-  std::size_t scratch_bytes() const override { return pd_.scratchpad_desc().get_size(); }
+  std::size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   const float* bias() const override { return static_cast<const float*>(packed_->bias.get_data_handle()); }
 
   Status run(const Cpu& cpu, const void* src, float* dst, std::byte* scratch) const override {
-    return execute(cpu, primitive_,
-                   {{DNNL_ARG_SRC, memory_at(pd_.src_desc(), src)},
-                    {DNNL_ARG_WEIGHTS, packed_->weights},
-                    {DNNL_ARG_DST, memory_at(pd_.dst_desc(), dst)},
-                    {DNNL_ARG_SCRATCHPAD, memory_at(pd_.scratchpad_desc(), scratch)}});
+    Arguments arguments;
+    arguments.add(DNNL_ARG_SRC, src_, src);
+    arguments.add(DNNL_ARG_WEIGHTS, packed_->weights);
+    arguments.add(DNNL_ARG_DST, dst_, dst);
+    arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, scratch);
+    return execute(cpu, primitive_, arguments);
   }
 
  private:
-  dnnl::matmul::primitive_desc pd_;
+  dnnl::memory::desc src_, dst_, scratchpad_;
   dnnl::matmul primitive_;
   SharedWeights packed_;
 };
@@ -229,7 +274,7 @@ std::shared_ptr<const PreparedConv<Cpu>> prepare_direct(const Cpu& cpu, const Co
     const dnnl::memory::desc layout = pd.weights_desc();
     const dnnl::memory::desc plain({c.dst.c, c.src.c, c.kernel, c.kernel}, Type::f32, Tag::oihw);
     auto packed = shared_weights(cache, name + layout_key(layout), [&] { return pack(parameters, plain, c.dst.c, layout); });
-    return std::make_shared<OneDnnConv>(c, std::move(pd), std::move(packed));
+    return std::make_shared<OneDnnConv>(c, pd, std::move(packed));
   });
 }
 
@@ -242,7 +287,7 @@ std::shared_ptr<const BatchedMatmul> prepare_matmul(const Cpu& cpu, const Batche
     const dnnl::memory::desc layout = pd.weights_desc();
     const dnnl::memory::desc plain({p.batch, p.inner, p.outer}, Type::f32, Tag::abc);
     auto packed = shared_weights(cache, name + layout_key(layout), [&] { return pack(parameters, plain, p.outer, layout); });
-    return std::make_shared<OneDnnMatmul>(std::move(pd), std::move(packed));
+    return std::make_shared<OneDnnMatmul>(pd, std::move(packed));
   });
 }
 
