@@ -8,9 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
-#include "layers/network.h"
 #include "runtime/cuda_executor.h"
-#include "runtime/memory_plan.h"
 
 namespace mfs::bench {
 namespace {
@@ -91,26 +89,20 @@ Json step_table(const WeightsFile& file, PackCache& packs, const CudaPlanOptions
   constexpr int kInARow = 20, kRounds = 9;
   const CudaStream stream;
   const Cuda cuda = stream.on(plan.device);
-  Lowered network = lower(build_network(file, plan.height, plan.width), {.dtype = plan.dtype, .join_shortcuts = true});
-  share_buffers_in_place(network);
-  StepBinder<Cuda> binder(file, packs, cuda, plan.host_threads, network);
-  std::vector<std::size_t> scratch;
-  for (const LoweredOp& op : network.ops) scratch.push_back(binder.prepare(op));
-  const MemoryPlan memory = plan_memory(network, scratch, false);
-  const CudaMemory arena(MemoryKind::kDevice, memory.bytes);
-  binder.place(arena.data(), memory);
+  PlannedNetwork<Cuda> network(file, packs, cuda, plan.network());
+  const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
+  network.place(arena.data());
   // Numbers of a real pass: what tensor cores draw depends on them.
-  const MutView input = binder.view(network.input);
+  const MutView input = network.input();
   const std::vector<std::uint16_t> halves(static_cast<std::size_t>(input.shape.elements()), 0x3800);
   require(upload(input.data, halves.data(), halves.size() * 2));
-  for (std::size_t i = 0; i < network.ops.size(); ++i) require(binder.bind(i).run(cuda));
+  for (const BoundStep<Cuda>& step : network.steps()) require(step.run(cuda));
   require(wait(cuda));
 
   Json rows = Json::array();
   std::printf("%-44s %-40s %-22s %8s %8s %8s\n", "step", "operation", "algorithm", "us", "GB/s", "TFLOP/s");
   double sum = 0;
-  for (std::size_t i = 0; i < network.ops.size(); ++i) {
-    const BoundStep<Cuda> step = binder.bind(i);
+  for (const BoundStep<Cuda>& step : network.steps()) {
     const CudaGraph in_a_row(cuda, [&] {
       for (int k = 0; k < kInARow; ++k)
         if (Status status = step.run(cuda); !status) return status;

@@ -37,10 +37,10 @@ Value fusion_branch(GraphBuilder& g, Value x) {
 
 }  // namespace
 
-Graph build_network(const WeightsFile& weights, int height, int width) {
+Graph build_network(const WeightsFile& weights, int height, int width, int batch) {
   const NetworkDescription& net = weights.network();
   const int channels = weights.preprocess().guidance.kind == Guidance::Kind::kNone ? 3 : 4;
-  GraphBuilder g(weights, {1, height, width, channels});
+  GraphBuilder g(weights, {batch, height, width, channels});
   if (is_vgg(net.variant)) return g.finish(vgg_fcn8(g, g.input()));
   constexpr Window kStem{.kernel = 7, .stride = 2, .pad = 3};
   Value x = g.named(g.relu(g.conv_bn({"conv1"}, {"bn1"}, g.input(), kStem)), "stem");

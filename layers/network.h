@@ -5,9 +5,9 @@
 
 namespace mfs::core {
 
-// From the normalised photo with its guidance map, (1, height, width, 3 or 4), to the logit map at output stride 8.
+// From normalised photos with their guidance maps, (batch, height, width, 3 or 4), to the logit maps at output stride 8.
 // height and width: multiples of size_multiple(), at least 64. Throws Error(kBadWeights) when tensors are missing, misshapen or
 // left over.
-Graph build_network(const WeightsFile& weights, int height, int width);
+Graph build_network(const WeightsFile& weights, int height, int width, int batch = 1);
 
 }  // namespace mfs::core

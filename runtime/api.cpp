@@ -1,7 +1,9 @@
 // The C border: no exception crosses it, every failure becomes a code and a sentence.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 
@@ -16,7 +18,7 @@
 using namespace mfs::core;  // NOLINT: this file is the border between the two name spaces
 
 struct mfs_model {
-  Model impl;
+  std::shared_ptr<const Model> impl;
 };
 struct mfs_session {
   Session impl;
@@ -46,6 +48,7 @@ mfs_status to_status(Code code) {
 }
 
 mfs_status report(Code code, const char* message, mfs_error* error) {
+  if (code == Code::kOutOfMemory && *message == '\0') message = "out of memory";
   if (error) {
     const std::size_t n = std::min(std::strlen(message), sizeof error->message - 1);
     std::memcpy(error->message, message, n);
@@ -67,6 +70,8 @@ mfs_status guarded(mfs_error* error, const Body& body) noexcept {
     return report(Code::kOutOfMemory, "out of memory", error);
   } catch (const std::exception& e) {
     return report(Code::kInternal, e.what(), error);
+  } catch (...) {
+    return report(Code::kInternal, "an unknown exception", error);
   }
 }
 
@@ -90,7 +95,9 @@ ImageView view_of(const mfs_image* image) {
   require(image->format >= MFS_RGB && image->format <= MFS_GREY, "unknown pixel format");
   const auto format = static_cast<PixelFormat>(image->format);
   const std::int64_t stride = image->row_stride ? image->row_stride : std::int64_t{image->width} * channels_of(format);
-  return {image->data, image->width, image->height, stride, format};
+  const ImageView view{image->data, image->width, image->height, stride, format};
+  if (const Status s = check_photo(view); !s) throw Error(s.code(), s.message());
+  return view;
 }
 
 MapView view_of(const mfs_map* map) {
@@ -112,6 +119,50 @@ std::span<const Point> points_of(const mfs_point* taps, size_t count) {
   return {reinterpret_cast<const Point*>(taps), count};
 }
 
+SessionOptions session_options_of(const mfs_session_options* options) {
+  const mfs_session_options c = options_of(options, "mfs_session_options");
+  require(c.memory || !c.memory_bytes, "memory_bytes is given without memory");
+  require(!c.memory || c.memory_bytes, "memory is given without memory_bytes");
+  return {.height = c.network_height,
+          .width = c.network_width,
+          .native_size = c.native_size != 0,
+          .max_batch = c.max_batch,
+          .max_height = c.max_height,
+          .max_width = c.max_width,
+          .device_photos_only = c.device_photos_only != 0,
+          .memory = {static_cast<std::byte*>(c.memory), c.memory_bytes}};
+}
+
+RunRequest request_of(const mfs_request& request) {
+  require(request.outputs, "the outputs are null");
+  const mfs_outputs c = options_of(request.outputs, "mfs_outputs");
+  RunRequest r{.image = view_of(request.image),
+               .taps = points_of(request.taps, request.tap_count),
+               .mask = c.mask,
+               .mask_stride = c.mask_row_stride,
+               .probability = c.probability,
+               .probability_stride = c.probability_row_stride};
+  if (c.threshold != 0) r.threshold = c.threshold;
+  if (!r.mask_stride) r.mask_stride = r.image.width;
+  if (!r.probability_stride) r.probability_stride = std::int64_t{r.image.width} * 4;
+  return r;
+}
+
+// The caller's requests as ours, without memory.
+class Requests {
+ public:
+  Requests(const mfs_request* requests, size_t count) : count_(count) {
+    require(requests && count > 0, "there is no photo");
+    require(count <= all_.size(), "too many photos in one call");
+    for (size_t i = 0; i < count; ++i) all_[i] = request_of(requests[i]);
+  }
+  std::span<const RunRequest> all() const { return {all_.data(), count_}; }
+
+ private:
+  std::array<RunRequest, kMostPhotos> all_;
+  size_t count_;
+};
+
 }  // namespace
 
 extern "C" {
@@ -129,8 +180,8 @@ mfs_status mfs_model_load(const char* path, const mfs_model_options* options, mf
     if (c.precision) o.precision = c.precision;
     require(c.threads >= 0 && c.threads <= 1024, "threads must be 0 (all) to 1024");
     o.threads = c.threads;
-    if (c.log) o.log = [&c](const std::string& line) { c.log(c.log_user, line.c_str()); };
-    *model = new mfs_model{Model(path, o)};
+    if (c.log) o.log = [log = c.log, user = c.log_user](const std::string& line) { log(user, line.c_str()); };
+    *model = new mfs_model{std::make_shared<const Model>(path, o)};
     return {};
   });
 }
@@ -140,10 +191,10 @@ void mfs_model_destroy(mfs_model* model) { delete model; }
 mfs_status mfs_model_get_info(const mfs_model* model, mfs_model_info* info, mfs_error* error) {
   return guarded(error, [&]() -> Status {
     require(model && info, "a model and a place for its description are needed");
-    const WeightsFile& w = model->impl.weights();
-    *info = {to_string(w.network().variant), model->impl.device(),    model->impl.precision(),
-             w.preprocess().width,           w.preprocess().height,   w.preprocess().guidance.kind != Guidance::Kind::kNone,
-             model->impl.threads(),          model->impl.parameters()};
+    const WeightsFile& w = model->impl->weights();
+    *info = {to_string(w.network().variant), model->impl->device(),    model->impl->precision(),
+             w.preprocess().width,           w.preprocess().height,    w.preprocess().guidance.kind != Guidance::Kind::kNone,
+             model->impl->threads(),         model->impl->parameters()};
     return {};
   });
 }
@@ -151,47 +202,51 @@ mfs_status mfs_model_get_info(const mfs_model* model, mfs_model_info* info, mfs_
 mfs_status mfs_session_create(mfs_model* model, const mfs_session_options* options, mfs_session** session, mfs_error* error) {
   return guarded(error, [&]() -> Status {
     require(model && session, "a model and a place for the session are needed");
-    const mfs_session_options c = options_of(options, "mfs_session_options");
-    *session = new mfs_session{Session(model->impl, {c.network_height, c.network_width, c.native_size != 0})};
+    *session = new mfs_session{Session(model->impl, session_options_of(options))};
     return {};
   });
 }
 
 void mfs_session_destroy(mfs_session* session) { delete session; }
 
-mfs_status mfs_session_run(mfs_session* session, const mfs_image* image, const mfs_point* taps, size_t tap_count,
-                           const mfs_outputs* outputs, mfs_error* error) {
+mfs_status mfs_session_memory_needed(mfs_model* model, const mfs_session_options* options, mfs_memory* memory,
+                                     mfs_error* error) {
   return guarded(error, [&]() -> Status {
-    require(session && outputs, "a session and outputs are needed");
-    const mfs_outputs c = options_of(outputs, "mfs_outputs");
-    RunRequest r{.image = view_of(image),
-                 .taps = points_of(taps, tap_count),
-                 .mask = c.mask,
-                 .mask_stride = c.mask_row_stride,
-                 .probability = c.probability,
-                 .probability_stride = c.probability_row_stride};
-    if (c.threshold != 0) r.threshold = c.threshold;
-    if (!r.mask_stride) r.mask_stride = r.image.width;
-    if (!r.probability_stride) r.probability_stride = std::int64_t{r.image.width} * 4;
-    return session->impl.run(r);
+    require(model && memory, "a model and a place for the answer are needed");
+    const SessionBytes bytes = Session::memory_needed(*model->impl, session_options_of(options));
+    *memory = {bytes.main, Workspace::kAlignment, bytes.pinned};
+    return {};
   });
 }
 
-mfs_status mfs_session_memory_needed(mfs_model*, const mfs_session_options*, mfs_memory*, mfs_error* error) {
-  return report(Code::kUnsupported, "mfs_session_memory_needed is not in this build", error);
+mfs_status mfs_session_warm_up(mfs_session* session, int32_t width, int32_t height, int32_t batch, mfs_error* error) {
+  return guarded(error, [&]() -> Status {
+    require(session, "a session is needed");
+    return session->impl.warm_up(width, height, batch);
+  });
 }
 
-mfs_status mfs_session_warm_up(mfs_session*, int32_t, int32_t, int32_t, mfs_error* error) {
-  return report(Code::kUnsupported, "mfs_session_warm_up is not in this build", error);
+mfs_status mfs_session_run(mfs_session* session, const mfs_image* image, const mfs_point* taps, size_t tap_count,
+                           const mfs_outputs* outputs, mfs_error* error) {
+  const mfs_request request{image, taps, tap_count, outputs};
+  return mfs_session_run_batch(session, &request, 1, error);
 }
 
 mfs_status mfs_session_run_batch(mfs_session* session, const mfs_request* requests, size_t count, mfs_error* error) {
-  if (!requests || count != 1) return report(Code::kUnsupported, "this build runs one photo at a time", error);
-  return mfs_session_run(session, requests->image, requests->taps, requests->tap_count, requests->outputs, error);
+  return guarded(error, [&]() -> Status {
+    require(session, "a session is needed");
+    const Requests r(requests, count);
+    return session->impl.run(r.all());
+  });
 }
 
-mfs_status mfs_session_enqueue(mfs_session*, void*, const mfs_request*, size_t, mfs_error* error) {
-  return report(Code::kUnsupported, "mfs_session_enqueue is not in this build", error);
+mfs_status mfs_session_enqueue(mfs_session* session, void* stream, const mfs_request* requests, size_t count,
+                               mfs_error* error) {
+  return guarded(error, [&]() -> Status {
+    require(session, "a session is needed");
+    const Requests r(requests, count);
+    return session->impl.enqueue(stream, r.all());
+  });
 }
 
 mfs_timings mfs_session_timings(const mfs_session* session) {
@@ -200,9 +255,7 @@ mfs_timings mfs_session_timings(const mfs_session* session) {
   return {t.prepare, t.infer, t.finish};
 }
 
-size_t mfs_session_memory_bytes(const mfs_session* session) {
-  return session && session->impl.executor() ? session->impl.executor()->memory_bytes() : 0;
-}
+size_t mfs_session_memory_bytes(const mfs_session* session) { return session ? session->impl.memory_bytes() : 0; }
 
 void mfs_session_set_profiling(mfs_session* session, int32_t on) {
   if (session) session->impl.set_profiling(on != 0);

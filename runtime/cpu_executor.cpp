@@ -7,10 +7,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "layers/network.h"
-#include "runtime/memory_plan.h"
 #include "runtime/photo_steps.h"
-#include "runtime/step_binder.h"
 
 namespace mfs::core {
 namespace {
@@ -28,89 +25,108 @@ void return_packing_memory() {
 #endif
 }
 
-}  // namespace
-
-CpuExecutor::CpuExecutor(const WeightsFile& file, PackCache& packs, const CpuPlanOptions& options)
-    : file_(file), cpu_{options.threads} {
-  Lowered network = lower(build_network(file, options.height, options.width), {.dtype = options.dtype});
-  if (!options.keep_named_values) share_buffers_in_place(network);
-
-  StepBinder<Cpu> binder(file, packs, cpu_, options.threads, network);
-  std::vector<std::size_t> scratch;
-  for (const LoweredOp& op : network.ops) scratch.push_back(binder.prepare(op));
-  return_packing_memory();
-  const MemoryPlan memory = plan_memory(network, scratch, options.keep_named_values);
-  arena_ = AlignedBuffer(memory.bytes);
-
-  binder.place(arena_.data(), memory);
-  for (std::size_t i = 0; i < network.ops.size(); ++i) {
-    BoundStep<Cpu> bound = binder.bind(i);
-    steps_.push_back({std::move(bound.run), {}});
-    infos_.push_back(std::move(bound.info));
-  }
-  parameters_ = binder.take_parameters();
-  input_ = binder.view(network.input);
-  logit_ = binder.view(network.output);
-  for (const auto& [name, place] : network.named) named_[name] = binder.view(place);
+std::size_t scratch_for(const Cpu& cpu, const WeightsFile& file, const PhotoLimits& limits, const View& input,
+                        const View& logit) {
+  return photo_scratch(cpu, file.preprocess(), file.network(), limits.width, limits.height, input, logit);
 }
 
-Status CpuExecutor::run(const RunRequest& request) {
+}  // namespace
+
+SessionMemory CpuExecutor::memory_of(std::span<std::byte> callers) {
+  const Workspace main = callers.empty() ? Workspace(allocate_host) : Workspace(callers);
+  return {main, Workspace(allocate_host)};
+}
+
+SessionBytes CpuExecutor::bytes_needed(const WeightsFile& file, PackCache& packs, const NetworkOptions& options,
+                                       const PhotoLimits& limits) {
+  const Cpu cpu{options.host_threads};
+  const PlannedNetwork<Cpu> network(file, packs, cpu, options);
+  const std::size_t photos = limits.width ? scratch_for(cpu, file, limits, network.input(), network.logit()) : 0;
+  return {Workspace::bytes_for(network.arena_bytes(), photos), 0};
+}
+
+CpuExecutor::CpuExecutor(const WeightsFile& file, PackCache& packs, const NetworkOptions& options,
+                         std::shared_ptr<SessionMemory> memory)
+    : file_(file), cpu_{options.host_threads}, memory_(std::move(memory)), network_(file, packs, cpu_, options) {
+  return_packing_memory();
+  arena_ = memory_->main.arena(network_.arena_bytes());
+  network_.place(arena_.get());
+  for (const BoundStep<Cpu>& step : network_.steps()) infos_.push_back(step.info);
+  samples_.resize(infos_.size());
+  input_ = network_.input(), logit_ = network_.logit();
+}
+
+Status CpuExecutor::run(std::span<const RunRequest> requests) {
   auto start = Clock::now();
-  if (Status s = prepare(request); !s) return s;
+  if (Status s = prepare(requests); !s) return s;
   timings_.prepare = milliseconds_since(start);
   start = Clock::now();
   if (Status s = infer(); !s) return s;
   timings_.infer = milliseconds_since(start);
   start = Clock::now();
-  if (Status s = finish(request); !s) return s;
+  if (Status s = finish(requests); !s) return s;
   timings_.finish = milliseconds_since(start);
   return {};
 }
 
-Status CpuExecutor::prepare(const RunRequest& request) {
-  Preprocess op = preprocess_of(request, file_.preprocess(), input_, {});
-  reserve_photo_scratch(scratch_bytes(cpu_, op));
-  op.scratch = photo_scratch_.span();
-  return core::run(cpu_, op);
+Status CpuExecutor::enqueue(void*, std::span<const RunRequest>) {
+  return {Code::kUnsupported, "only a CUDA session can enqueue; on the CPU a run is blocking"};
 }
 
-Status CpuExecutor::infer() {
-  if (!profiling_) {
-    for (const Step& step : steps_)
-      if (Status s = step.run(cpu_); !s) return s;
-    return {};
-  }
-  for (Step& step : steps_) {
-    const auto start = Clock::now();
-    if (Status s = step.run(cpu_); !s) return s;
-    step.samples.push_back(1e3 * milliseconds_since(start));
+Status CpuExecutor::reserve(const PhotoLimits& limits) {
+  return status_of([&] { memory_->main.reserve(scratch_for(cpu_, file_, limits, input_, logit_)); });
+}
+
+Status CpuExecutor::warm_up(const PhotoLimits& limits) {
+  const std::size_t pixels = static_cast<std::size_t>(limits.width) * static_cast<std::size_t>(limits.height);
+  return status_of([&] {
+    const std::vector<std::uint8_t> photo(pixels);
+    std::vector<std::uint8_t> mask(pixels);
+    std::vector<float> probability(pixels);
+    const Point tap{0, 0};
+    const RunRequest blank{.image = {photo.data(), limits.width, limits.height, limits.width, PixelFormat::kGrey},
+                           .taps = {&tap, 1},
+                           .mask = mask.data(),
+                           .mask_stride = limits.width,
+                           .probability = probability.data(),
+                           .probability_stride = std::int64_t{limits.width} * static_cast<std::int64_t>(sizeof(float))};
+    const std::vector<RunRequest> requests(static_cast<std::size_t>(input_.shape.n), blank);
+    if (const Status s = run(requests); !s) throw Error(s.code(), s.message());
+  });
+}
+
+Status CpuExecutor::prepare(std::span<const RunRequest> requests) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const RunRequest& r = requests[i];
+    if (Status s = reserve({r.image.width, r.image.height}); !s) return s;
+    const Preprocess op = preprocess_of(r, file_.preprocess(), image_of(input_, i), memory_->main.photos());
+    if (Status s = core::run(cpu_, op); !s) return s;
   }
   return {};
 }
 
-Status CpuExecutor::finish(const RunRequest& request) {
-  if (!request.mask && !request.probability) return {};
-  UpsampleMask op = upsample_of(request, file_.network(), logit_, {});
-  reserve_photo_scratch(scratch_bytes(cpu_, op));
-  op.scratch = photo_scratch_.span();
-  return core::run(cpu_, op);
+Status CpuExecutor::infer() {
+  const std::vector<BoundStep<Cpu>>& steps = network_.steps();
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto start = profiling_ ? Clock::now() : Clock::time_point();
+    if (Status s = steps[i].run(cpu_); !s) return s;
+    if (profiling_) samples_[i].add(1e3 * milliseconds_since(start));
+  }
+  return {};
 }
 
-// Grows only: photos of the same size never allocate again.
-void CpuExecutor::reserve_photo_scratch(std::size_t bytes) {
-  if (bytes > photo_scratch_.size()) photo_scratch_ = AlignedBuffer(bytes);
+Status CpuExecutor::finish(std::span<const RunRequest> requests) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (!requests[i].mask && !requests[i].probability) continue;
+    const UpsampleMask op = upsample_of(requests[i], file_.network(), image_of(logit_, i), memory_->main.photos());
+    if (Status s = core::run(cpu_, op); !s) return s;
+  }
+  return {};
 }
 
 void CpuExecutor::set_profiling(bool on) {
   profiling_ = on;
-  for (Step& step : steps_) step.samples.clear();
-}
-
-double CpuExecutor::step_microseconds(std::size_t step) const { return median(steps_[step].samples); }
-
-View CpuExecutor::named(const std::string& name) const {
-  const auto it = named_.find(name);
-  return it == named_.end() ? View{} : it->second;
+  for (ProfileSamples& s : samples_) s.start();
 }
 
 }  // namespace mfs::core

@@ -1,61 +1,56 @@
 // The CPU engine: lowered operations bound to one arena, run in order.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 
-#include "kernels/conv.h"
-#include "kernels/preprocess.h"
-#include "runtime/aligned_buffer.h"
 #include "runtime/executor.h"
-#include "runtime/step_binder.h"
-#include "weights/weights_file.h"
+#include "runtime/planned_network.h"
+#include "runtime/profile_samples.h"
+#include "runtime/workspace.h"
 
 namespace mfs::core {
 
-struct CpuPlanOptions {
-  int height = 0, width = 0;  // network size
-  DType dtype = DType::kF32;  // of activations and packed weights
-  int threads = 1;
-  bool keep_named_values = false;  // every named value stays readable after a run (parity tests); costs memory
-};
-
 class CpuExecutor final : public Executor {
  public:
-  // Plans, packs the weights (shared through `packs`) and allocates. Throws Error. `file` must outlive the executor.
-  CpuExecutor(const WeightsFile& file, PackCache& packs, const CpuPlanOptions& options);
+  // Plans, packs the weights (shared through `packs`) and takes its arena from `memory`. Throws Error. `file` must outlive the
+  // executor.
+  CpuExecutor(const WeightsFile& file, PackCache& packs, const NetworkOptions& options, std::shared_ptr<SessionMemory> memory);
+  CpuExecutor(const WeightsFile& file, PackCache& packs, const NetworkOptions& options)
+      : CpuExecutor(file, packs, options, std::make_shared<SessionMemory>(memory_of({}))) {}
 
-  Status run(const RunRequest& request) override;
+  // The session's own memory, or the caller's.
+  static SessionMemory memory_of(std::span<std::byte> callers);
+  // What an executor would take from it.
+  static SessionBytes bytes_needed(const WeightsFile& file, PackCache& packs, const NetworkOptions& options,
+                                   const PhotoLimits& limits);
+
+  using Executor::run;
+  Status run(std::span<const RunRequest> requests) override;
+  Status enqueue(void* stream, std::span<const RunRequest> requests) override;
+  Status reserve(const PhotoLimits& limits) override;
+  Status warm_up(const PhotoLimits& limits) override;
   const Timings& timings() const override { return timings_; }
-  std::size_t memory_bytes() const override { return arena_.size() + photo_scratch_.size(); }
   const std::vector<StepInfo>& steps() const override { return infos_; }
   void set_profiling(bool on) override;
-  double step_microseconds(std::size_t step) const override;
+  double step_microseconds(std::size_t step) const override { return samples_[step].median(); }
 
   View input() const { return input_; }
   View logit() const { return logit_; }
   // "stem", "layer3", "fusion.1", ...; an empty view if fusion left no such value. Readable with keep_named_values.
-  View named(const std::string& name) const;
+  View named(const std::string& name) const { return network_.named(name); }
 
  private:
-  struct Step {
-    std::function<Status(const Cpu&)> run;
-    std::vector<double> samples;  // microseconds
-  };
-
-  Status prepare(const RunRequest& request);
+  Status prepare(std::span<const RunRequest> requests);
   Status infer();
-  Status finish(const RunRequest& request);
-  void reserve_photo_scratch(std::size_t bytes);
+  Status finish(std::span<const RunRequest> requests);
 
   const WeightsFile& file_;
   Cpu cpu_;
-  AlignedBuffer arena_, photo_scratch_;
-  Parameters parameters_;
-  std::vector<Step> steps_;
+  std::shared_ptr<SessionMemory> memory_;
+  PlannedNetwork<Cpu> network_;
+  std::shared_ptr<std::byte> arena_;
   std::vector<StepInfo> infos_;
-  std::map<std::string, View> named_;
+  std::vector<ProfileSamples> samples_;
   MutView input_, logit_;
   Timings timings_;
   bool profiling_ = false;

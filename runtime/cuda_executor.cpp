@@ -1,191 +1,225 @@
 #include "runtime/cuda_executor.h"
 
-#include <algorithm>
-#include <cstring>
-
+#include "kernels/cuda/device_scope.h"
 #include "kernels/error.h"
-#include "layers/network.h"
-#include "runtime/memory_plan.h"
+#include "runtime/cuda_staging.h"
 #include "runtime/photo_steps.h"
 
 namespace mfs::core {
 namespace {
+
+template <MemoryKind kKind>
+std::shared_ptr<std::byte> allocate(std::size_t bytes) {
+  auto memory = std::make_shared<CudaMemory>(kKind, bytes);
+  return {memory, memory->data()};
+}
 
 const CudaDeviceInfo& selected(const CudaDeviceInfo& device) {
   if (const Status s = select_device(device.index); !s) throw Error(s.code(), s.message());
   return device;
 }
 
-Status grow(CudaMemory& memory, MemoryKind kind, std::size_t bytes) {
-  if (bytes <= memory.size()) return {};
-  try {
-    memory = {};  // first, so that both need not fit
-    memory = CudaMemory(kind, bytes);
-  } catch (const Error& e) {
-    return {e.code(), e.what()};
+std::size_t scratch_for(const Cuda& cuda, const WeightsFile& file, int width, int height, const View& input,
+                        const View& logit) {
+  return photo_scratch(cuda, file.preprocess(), file.network(), width, height, input, logit);
+}
+
+// Scratch and, unless photos are on the device already, `batch` photos of the largest kind with both results.
+SessionBytes bytes_for(std::size_t scratch, const PhotoLimits& limits, int batch) {
+  if (limits.on_device) return {scratch, 0};
+  const std::int64_t pixels = std::int64_t{limits.width} * limits.height;
+  StagingCutter device(scratch), pinned(0);
+  for (int i = 0; i < batch; ++i)
+    for (StagingCutter* cut : {&device, &pinned}) cut->take(4 * pixels, pixels, 4 * pixels);
+  return {device.used(), pinned.used()};
+}
+
+}  // namespace
+
+std::shared_ptr<std::byte> allocate_device(std::size_t bytes) { return allocate<MemoryKind::kDevice>(bytes); }
+std::shared_ptr<std::byte> allocate_pinned(std::size_t bytes) { return allocate<MemoryKind::kPinned>(bytes); }
+
+SessionMemory CudaExecutor::memory_of(std::span<std::byte> callers) {
+  const Workspace main = callers.empty() ? Workspace(allocate_device) : Workspace(callers);
+  return {main, Workspace(allocate_pinned)};
+}
+
+SessionBytes CudaExecutor::bytes_needed(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options,
+                                        const PhotoLimits& limits) {
+  const CudaDeviceScope scope(options.device.index);
+  const CudaStream stream;
+  const Cuda cuda = stream.on(options.device);
+  const PlannedNetwork<Cuda> network(file, packs, cuda, options.network());
+  if (!limits.width) return {network.arena_bytes(), 0};
+  const std::size_t scratch = scratch_for(cuda, file, limits.width, limits.height, network.input(), network.logit());
+  const SessionBytes photos = bytes_for(scratch, limits, options.batch);
+  return {Workspace::bytes_for(network.arena_bytes(), photos.main), photos.pinned};
+}
+
+CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options,
+                           std::shared_ptr<SessionMemory> memory)
+    : file_(file),
+      device_(selected(options.device)),
+      memory_(std::move(memory)),
+      network_(file, packs, cuda(), options.network()),
+      arena_(memory_->main.arena(network_.arena_bytes())) {
+  network_.place(arena_.get());
+  for (const BoundStep<Cuda>& step : network_.steps()) infos_.push_back(step.info);
+  samples_.resize(infos_.size());
+  on_device_.resize(static_cast<std::size_t>(options.batch));
+  graph_ = CudaGraph(cuda(), [this] { return run_steps(cuda()); });
+}
+
+Status CudaExecutor::reserve(const PhotoLimits& limits) {
+  return status_of([&] {
+    const CudaDeviceScope scope(device_.index);
+    const std::size_t scratch = scratch_for(cuda(), file_, limits.width, limits.height, input(), logit());
+    const SessionBytes bytes = bytes_for(scratch, limits, input().shape.n);
+    memory_->main.reserve(bytes.main);
+    memory_->pinned.reserve(bytes.pinned);
+  });
+}
+
+Status CudaExecutor::queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const Preprocess op = preprocess_of(requests[i], file_.preprocess(), image_of(network_.input(), i), memory_->main.photos());
+    if (Status s = core::run(cuda, op); !s) return s;
   }
   return {};
 }
 
-// Rows of `bytes` between memories with different distances of rows.
-void copy_rows(std::byte* to, std::int64_t to_stride, const std::byte* from, std::int64_t from_stride, std::size_t bytes,
-               int rows) {
-  if (to_stride == from_stride && static_cast<std::size_t>(to_stride) == bytes) {
-    std::memcpy(to, from, bytes * static_cast<std::size_t>(rows));
-    return;
-  }
-  for (int y = 0; y < rows; ++y) std::memcpy(to + y * to_stride, from + y * from_stride, bytes);
-}
-
-std::int64_t row_bytes(const ImageView& image) { return std::int64_t{image.width} * channels_of(image.format); }
-std::size_t pixels_of(const ImageView& image) { return static_cast<std::size_t>(std::int64_t{image.width} * image.height); }
-
-}  // namespace
-
-CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options)
-    : file_(file), device_(selected(options.device)) {
-  Lowered network = lower(build_network(file, options.height, options.width), {.dtype = options.dtype, .join_shortcuts = true});
-  if (!options.keep_named_values) share_buffers_in_place(network);
-
-  StepBinder<Cuda> binder(file, packs, cuda(), options.host_threads, network);
-  std::vector<std::size_t> scratch;
-  for (const LoweredOp& op : network.ops) scratch.push_back(binder.prepare(op));
-  const MemoryPlan memory = plan_memory(network, scratch, options.keep_named_values);
-  arena_ = CudaMemory(MemoryKind::kDevice, memory.bytes);
-
-  binder.place(arena_.data(), memory);
-  for (std::size_t i = 0; i < network.ops.size(); ++i) {
-    BoundStep<Cuda> bound = binder.bind(i);
-    steps_.push_back({std::move(bound.run), {}});
-    infos_.push_back(std::move(bound.info));
-  }
-  parameters_ = binder.take_parameters();
-  input_ = binder.view(network.input);
-  logit_ = binder.view(network.output);
-  for (const auto& [name, place] : network.named) named_[name] = binder.view(place);
-
-  graph_ = CudaGraph(cuda(), [this] { return run_steps(cuda()); });
-}
-
-Status CudaExecutor::reserve(const RunRequest& request) {
-  const Preprocess begin = preprocess_of(request, file_.preprocess(), input_, {});
-  const UpsampleMask end = upsample_of(request, file_.network(), logit_, {});
-  return grow(staging_.scratch, MemoryKind::kDevice, std::max(scratch_bytes(cuda(), begin), scratch_bytes(cuda(), end)));
-}
-
-Status CudaExecutor::queue_prepare(const Cuda& cuda, const RunRequest& request) {
-  return core::run(cuda,
-                   preprocess_of(request, file_.preprocess(), input_, {staging_.scratch.data(), staging_.scratch.size()}));
-}
-
-Status CudaExecutor::queue_infer(const Cuda& cuda) { return is_captured(cuda) ? run_steps(cuda) : graph_.launch(cuda); }
+Status CudaExecutor::queue_infer(const Cuda& cuda) const { return is_captured(cuda) ? run_steps(cuda) : graph_.launch(cuda); }
 
 Status CudaExecutor::run_steps(const Cuda& cuda) const {
-  for (const Step& step : steps_)
+  for (const BoundStep<Cuda>& step : network_.steps())
     if (Status s = step.run(cuda); !s) return s;
   return {};
 }
 
-Status CudaExecutor::queue_finish(const Cuda& cuda, const RunRequest& request) {
-  if (!request.mask && !request.probability) return {};
-  return core::run(cuda, upsample_of(request, file_.network(), logit_, {staging_.scratch.data(), staging_.scratch.size()}));
+Status CudaExecutor::queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (!requests[i].mask && !requests[i].probability) continue;
+    const UpsampleMask op = upsample_of(requests[i], file_.network(), image_of(logit(), i), memory_->main.photos());
+    if (Status s = core::run(cuda, op); !s) return s;
+  }
+  return {};
 }
 
-// The request with its memory on the device, and the photo under way to there.
-Status CudaExecutor::stage(const RunRequest& request, RunRequest& on_device) {
-  const ImageView& image = request.image;
-  const std::int64_t row = row_bytes(image);
-  const std::size_t photo = static_cast<std::size_t>(row * image.height), pixels = pixels_of(image);
-  on_device = request;
-  if (Status s = grow(staging_.host_photo, MemoryKind::kPinned, photo); !s) return s;
-  if (Status s = grow(staging_.photo, MemoryKind::kDevice, photo); !s) return s;
-  on_device.image.data = reinterpret_cast<const std::uint8_t*>(staging_.photo.data());
-  on_device.image.row_stride = row;
-  if (request.mask) {
-    if (Status s = grow(staging_.host_mask, MemoryKind::kPinned, pixels); !s) return s;
-    if (Status s = grow(staging_.mask, MemoryKind::kDevice, pixels); !s) return s;
-    on_device.mask = reinterpret_cast<std::uint8_t*>(staging_.mask.data());
-    on_device.mask_stride = image.width;
-  }
-  if (request.probability) {
-    if (Status s = grow(staging_.host_probability, MemoryKind::kPinned, pixels * sizeof(float)); !s) return s;
-    if (Status s = grow(staging_.probability, MemoryKind::kDevice, pixels * sizeof(float)); !s) return s;
-    on_device.probability = reinterpret_cast<float*>(staging_.probability.data());
-    on_device.probability_stride = std::int64_t{image.width} * static_cast<std::int64_t>(sizeof(float));
-  }
-  if (Status s = reserve(on_device); !s) return s;
-  copy_rows(staging_.host_photo.data(), row, reinterpret_cast<const std::byte*>(image.data), image.row_stride,
-            static_cast<std::size_t>(row), image.height);
-  return copy_to_device(cuda(), staging_.photo.data(), staging_.host_photo.data(), photo);
+Status CudaExecutor::enqueue(void* stream, std::span<const RunRequest> requests) {
+  const CudaDeviceScope scope(device_.index);
+  if (!scope.status()) return scope.status();
+  const Cuda cuda{stream, device_.multiprocessors, device_.capability};
+  for (const RunRequest& r : requests)
+    if (scratch_for(cuda, file_, r.image.width, r.image.height, input(), logit()) > memory_->main.photos().size())
+      return invalid("there is no memory for a photo of " + std::to_string(r.image.width) + "x" +
+                     std::to_string(r.image.height) +
+                     " pixels: create the session with max_width and max_height or warm it up");
+  if (Status s = queue_prepare(cuda, requests); !s) return s;
+  if (Status s = queue_infer(cuda); !s) return s;
+  return queue_finish(cuda, requests);
 }
 
-void CudaExecutor::return_results(const RunRequest& request) const {
-  const int width = request.image.width, height = request.image.height;
-  if (request.mask) {
-    copy_rows(reinterpret_cast<std::byte*>(request.mask), request.mask_stride, staging_.host_mask.data(), width,
-              static_cast<std::size_t>(width), height);
-  }
-  if (request.probability) {
-    const std::size_t row = static_cast<std::size_t>(width) * sizeof(float);
-    copy_rows(reinterpret_cast<std::byte*>(request.probability), request.probability_stride, staging_.host_probability.data(),
-              static_cast<std::int64_t>(row), row, height);
-  }
-}
-
-Status CudaExecutor::run(const RunRequest& request) {
+Status CudaExecutor::run(std::span<const RunRequest> requests) {
+  const CudaDeviceScope scope(device_.index);
+  if (!scope.status()) return scope.status();
   const Cuda cuda = this->cuda();
-  if (Status s = select_device(device_.index); !s) return s;
-  RunRequest on_device;
+
+  std::size_t scratch = 0;
+  for (const RunRequest& r : requests)
+    scratch = std::max(scratch, scratch_for(cuda, file_, r.image.width, r.image.height, input(), logit()));
+  StagingCutter main(scratch), pinned(0);
+  for (const RunRequest& r : requests) take(main, r), take(pinned, r);
+  const Status reserved = status_of([&] { memory_->main.reserve(main.used()), memory_->pinned.reserve(pinned.used()); });
+  if (!reserved) return reserved;
+  const std::span<std::byte> device = memory_->main.photos(), host = memory_->pinned.photos();
+
   if (Status s = begin_.record(cuda); !s) return s;
-  if (Status s = stage(request, on_device); !s) return s;
-  if (Status s = queue_prepare(cuda, on_device); !s) return s;
+  StagingCutter to_device(scratch), to_host(0);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const RunRequest& r = requests[i];
+    const StagedPhoto there = take(to_device, r), here = take(to_host, r);
+    const std::int64_t row = std::int64_t{r.image.width} * channels_of(r.image.format);
+    copy_rows(&host[here.photo], row, r.image.data, r.image.row_stride, row, r.image.height);
+    const auto bytes = static_cast<std::size_t>(row * r.image.height);
+    if (Status s = copy_to_device(cuda, &device[there.photo], &host[here.photo], bytes); !s) return s;
+    RunRequest& d = on_device_[i] = r;
+    d.image.data = reinterpret_cast<const std::uint8_t*>(&device[there.photo]), d.image.row_stride = row;
+    if (r.mask) d.mask = reinterpret_cast<std::uint8_t*>(&device[there.mask]), d.mask_stride = r.image.width;
+    if (r.probability)
+      d.probability = reinterpret_cast<float*>(&device[there.probability]),
+      d.probability_stride = std::int64_t{4} * r.image.width;
+  }
+  if (Status s = queue_prepare(cuda, on_device_); !s) return s;
   if (Status s = prepared_.record(cuda); !s) return s;
   if (Status s = profiling_ ? run_profiled(cuda) : queue_infer(cuda); !s) return s;
   if (Status s = inferred_.record(cuda); !s) return s;
-  if (Status s = queue_finish(cuda, on_device); !s) return s;
-  const std::size_t pixels = pixels_of(request.image);
-  if (request.mask)
-    if (Status s = copy_to_host(cuda, staging_.host_mask.data(), on_device.mask, pixels); !s) return s;
-  if (request.probability) {
-    Status s = copy_to_host(cuda, staging_.host_probability.data(), on_device.probability, pixels * sizeof(float));
-    if (!s) return s;
+  if (Status s = queue_finish(cuda, on_device_); !s) return s;
+
+  const auto pixels_of = [](const RunRequest& r) {
+    return static_cast<std::size_t>(std::int64_t{r.image.width} * r.image.height);
+  };
+  StagingCutter back(0);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const StagedPhoto here = take(back, requests[i]);
+    const RunRequest& d = on_device_[i];
+    if (d.mask)
+      if (Status s = copy_to_host(cuda, &host[here.mask], d.mask, pixels_of(d)); !s) return s;
+    if (d.probability)
+      if (Status s = copy_to_host(cuda, &host[here.probability], d.probability, 4 * pixels_of(d)); !s) return s;
   }
   if (Status s = finished_.record(cuda); !s) return s;
   if (Status s = wait(cuda); !s) return s;
-  return_results(request);
+
+  StagingCutter out(0);
+  for (const RunRequest& r : requests) {
+    const StagedPhoto here = take(out, r);
+    const int width = r.image.width, height = r.image.height;
+    if (r.mask) copy_rows(r.mask, r.mask_stride, &host[here.mask], width, width, height);
+    const std::int64_t row = std::int64_t{4} * width;
+    if (r.probability) copy_rows(r.probability, r.probability_stride, &host[here.probability], row, row, height);
+  }
   timings_ = {prepared_.milliseconds_since(begin_), inferred_.milliseconds_since(prepared_),
               finished_.milliseconds_since(inferred_)};
   return {};
 }
 
+// Everything that a run launches, on blank photos in device memory of its own.
+Status CudaExecutor::warm_up(const PhotoLimits& limits) {
+  return status_of([&] {
+    const CudaDeviceScope scope(device_.index);
+    const auto pixels = static_cast<std::size_t>(std::int64_t{limits.width} * limits.height);
+    const CudaMemory photo(MemoryKind::kDevice, pixels), mask(MemoryKind::kDevice, pixels),
+        probability(MemoryKind::kDevice, 4 * pixels);
+    const Point tap{0, 0};
+    const RunRequest blank{.image = {reinterpret_cast<const std::uint8_t*>(photo.data()), limits.width, limits.height,
+                                     limits.width, PixelFormat::kGrey},
+                           .taps = {&tap, 1},
+                           .mask = reinterpret_cast<std::uint8_t*>(mask.data()),
+                           .mask_stride = limits.width,
+                           .probability = reinterpret_cast<float*>(probability.data()),
+                           .probability_stride = std::int64_t{4} * limits.width};
+    const std::vector<RunRequest> requests(on_device_.size(), blank);
+    Status s = enqueue(cuda().stream, requests);
+    if (s) s = wait(cuda());
+    if (!s) throw Error(s.code(), s.message());
+  });
+}
+
 // Step by step, each awaited: what a kernel takes when it is alone.
 Status CudaExecutor::run_profiled(const Cuda& cuda) {
-  const CudaEvent before, after;
-  for (Step& step : steps_) {
-    if (Status s = before.record(cuda); !s) return s;
-    if (Status s = step.run(cuda); !s) return s;
-    if (Status s = after.record(cuda); !s) return s;
+  for (std::size_t i = 0; i < samples_.size(); ++i) {
+    if (Status s = before_.record(cuda); !s) return s;
+    if (Status s = network_.steps()[i].run(cuda); !s) return s;
+    if (Status s = after_.record(cuda); !s) return s;
     if (Status s = wait(cuda); !s) return s;
-    step.samples.push_back(1e3 * after.milliseconds_since(before));
+    samples_[i].add(1e3 * after_.milliseconds_since(before_));
   }
   return {};
 }
 
 void CudaExecutor::set_profiling(bool on) {
   profiling_ = on;
-  for (Step& step : steps_) step.samples.clear();
-}
-
-double CudaExecutor::step_microseconds(std::size_t step) const { return median(steps_[step].samples); }
-
-std::size_t CudaExecutor::memory_bytes() const {
-  const Staging& s = staging_;
-  return arena_.size() + s.photo.size() + s.mask.size() + s.probability.size() + s.scratch.size();
-}
-
-View CudaExecutor::named(const std::string& name) const {
-  const auto it = named_.find(name);
-  return it == named_.end() ? View{} : it->second;
+  for (ProfileSamples& s : samples_) s.start();
 }
 
 }  // namespace mfs::core

@@ -1,11 +1,13 @@
 // The CUDA engine: lowered operations bound to one arena on the device, replayed as one CUDA graph.
 #pragma once
 
-#include <map>
+#include <memory>
 
 #include "kernels/cuda/device.h"
 #include "runtime/executor.h"
-#include "runtime/step_binder.h"
+#include "runtime/planned_network.h"
+#include "runtime/profile_samples.h"
+#include "runtime/workspace.h"
 
 namespace mfs::core {
 
@@ -15,65 +17,60 @@ struct CudaPlanOptions {
   CudaDeviceInfo device;
   int host_threads = 1;            // for the preparation of weights
   bool keep_named_values = false;  // every named value stays readable after a run (tests); costs memory
+  int batch = 1;                   // photos per run
+
+  NetworkOptions network() const { return {height, width, dtype, host_threads, keep_named_values, batch}; }
 };
 
 class CudaExecutor final : public Executor {
  public:
-  // Plans, packs the weights (shared through `packs`), allocates and records the graph. Throws Error. `file` must outlive the
-  // executor.
-  CudaExecutor(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options);
+  // Plans, packs the weights (shared through `packs`), takes its arena from `memory` and records the graph. Throws Error.
+  // `file` must outlive the executor.
+  CudaExecutor(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options,
+               std::shared_ptr<SessionMemory> memory);
+  CudaExecutor(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options)
+      : CudaExecutor(file, packs, options, std::make_shared<SessionMemory>(memory_of({}))) {}
 
-  // Blocking, for photos and results in host memory: they pass through pinned memory of the executor.
-  Status run(const RunRequest& request) override;
+  static SessionMemory memory_of(std::span<std::byte> callers);
+  static SessionBytes bytes_needed(const WeightsFile& file, PackCache& packs, const CudaPlanOptions& options,
+                                   const PhotoLimits& limits);
 
-  // The parts, for callers with device memory: all three only queue work in the stream, which may be captured. `request` holds
-  // device pointers; its scratch and the executor's own buffers belong to one run at a time.
-  Status queue_prepare(const Cuda& cuda, const RunRequest& request);
-  Status queue_infer(const Cuda& cuda);
-  Status queue_finish(const Cuda& cuda, const RunRequest& request);
-  // Memory for queue_prepare and queue_finish at a photo size; allocates when the size grows, and must not be called while a
-  // run is under way.
-  Status reserve(const RunRequest& request);
-
+  // For photos and results in host memory: they pass through pinned memory.
+  using Executor::run;
+  Status run(std::span<const RunRequest> requests) override;
+  Status enqueue(void* stream, std::span<const RunRequest> requests) override;
+  Status reserve(const PhotoLimits& limits) override;
+  Status warm_up(const PhotoLimits& limits) override;
   const Timings& timings() const override { return timings_; }
-  std::size_t memory_bytes() const override;
   const std::vector<StepInfo>& steps() const override { return infos_; }
   void set_profiling(bool on) override;
-  double step_microseconds(std::size_t step) const override;
+  double step_microseconds(std::size_t step) const override { return samples_[step].median(); }
 
+  // The network alone, queued: in a captured stream step by step, else as one graph.
+  Status queue_infer(const Cuda& cuda) const;
   // Views of device memory; see CpuExecutor.
-  View input() const { return input_; }
-  View logit() const { return logit_; }
-  View named(const std::string& name) const;
+  View input() const { return network_.input(); }
+  View logit() const { return network_.logit(); }
+  View named(const std::string& name) const { return network_.named(name); }
   Cuda cuda() const { return stream_.on(device_); }
 
  private:
-  struct Step {
-    std::function<Status(const Cuda&)> run;
-    std::vector<double> samples;  // microseconds
-  };
-  // Photo and results on their way between host and device. Grown, never shrunk.
-  struct Staging {
-    CudaMemory host_photo, photo, host_mask, mask, host_probability, probability, scratch;
-  };
-
-  Status stage(const RunRequest& request, RunRequest& on_device);
+  Status queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const;
+  Status queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const;
   Status run_steps(const Cuda& cuda) const;
   Status run_profiled(const Cuda& cuda);
-  void return_results(const RunRequest& request) const;
 
   const WeightsFile& file_;
   CudaDeviceInfo device_;
   CudaStream stream_;
-  CudaMemory arena_;
-  Parameters parameters_;
-  std::vector<Step> steps_;
+  std::shared_ptr<SessionMemory> memory_;
+  PlannedNetwork<Cuda> network_;
+  std::shared_ptr<std::byte> arena_;
   std::vector<StepInfo> infos_;
-  std::map<std::string, View> named_;
-  MutView input_, logit_;
+  std::vector<ProfileSamples> samples_;
   CudaGraph graph_;
-  Staging staging_;
-  CudaEvent begin_, prepared_, inferred_, finished_;
+  std::vector<RunRequest> on_device_;  // of the run under way
+  CudaEvent begin_, prepared_, inferred_, finished_, before_, after_;
   Timings timings_;
   bool profiling_ = false;
 };

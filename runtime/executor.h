@@ -1,7 +1,7 @@
-// Runs a planned network on one device for one network size.
+// Runs a planned network on one device, for one network size and number of photos.
 #pragma once
 
-#include <algorithm>
+#include <chrono>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,33 +23,42 @@ struct RunRequest {
   float threshold = 0.5f;
 };
 
+// Without a sentence of its own: making one would need memory.
+inline Status out_of_memory() { return {Code::kOutOfMemory, {}}; }
+
 struct Timings {
   double prepare = 0, infer = 0, finish = 0;  // milliseconds
 };
-
-// 0 for no samples.
-inline double median(std::vector<double> samples) {
-  if (samples.empty()) return 0;
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
-  std::ranges::nth_element(samples, middle);
-  return *middle;
-}
 
 struct StepInfo {
   std::string name, operation, algorithm;
   Cost cost;
 };
 
+// What photos of up to this size need besides the arena.
+struct PhotoLimits {
+  int width = 0, height = 0;
+  bool on_device = false;  // CUDA: photos and outputs are in device memory already
+};
+
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Blocking. Allocates nothing of ours from the second run at a photo size on.
-  virtual Status run(const RunRequest& request) = 0;
 
-  virtual const Timings& timings() const = 0;    // of the last run
-  virtual std::size_t memory_bytes() const = 0;  // arena and scratch
+  // As many requests as photos were planned for. Blocking, host memory. Allocates nothing of ours from the second run at a
+  // photo size on, or after reserve(); throws nothing.
+  virtual Status run(std::span<const RunRequest> requests) = 0;
+  Status run(const RunRequest& request) { return run({&request, 1}); }
+  // Device memory; queues only, in `stream`, which may be captured. Memory was reserved before.
+  virtual Status enqueue(void* stream, std::span<const RunRequest> requests) = 0;
+
+  virtual Status reserve(const PhotoLimits& limits) = 0;
+  // One blank photo (each) of this size, in memory of the executor's device, awaited.
+  virtual Status warm_up(const PhotoLimits& limits) = 0;
+
+  virtual const Timings& timings() const = 0;  // of the last run
   virtual const std::vector<StepInfo>& steps() const = 0;
-  virtual void set_profiling(bool on) = 0;                       // from now on; forgets earlier samples
+  virtual void set_profiling(bool on) = 0;                       // from now on; forgets earlier samples; may throw bad_alloc
   virtual double step_microseconds(std::size_t step) const = 0;  // median over the profiled runs
 };
 

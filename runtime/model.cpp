@@ -1,5 +1,6 @@
 #include "runtime/model.h"
 
+#include "kernels/cuda/device_scope.h"
 #include "kernels/error.h"
 #include "layers/network.h"
 #include "runtime/build_info.h"
@@ -89,7 +90,7 @@ std::int64_t count_parameters(const WeightsFile& file) {
 
 }  // namespace
 
-Model::Model(const std::string& path, const ModelOptions& options) {
+Model::Model(const std::string& path, const ModelOptions& options) : log_(options.log) {
   gpu_ = choose_device(options);
   if (gpu_) device_name_ = "cuda:" + std::to_string(gpu_->index);
   dtype_ = choose_precision(options, gpu_.has_value());
@@ -101,15 +102,45 @@ Model::Model(const std::string& path, const ModelOptions& options) {
   parameters_ = count_parameters(*weights_);
 }
 
-std::unique_ptr<Executor> Model::plan(int height, int width) const {
+std::unique_ptr<Executor> Model::plan(int height, int width, int batch, const std::shared_ptr<SessionMemory>& memory) const {
+  const std::string what = std::to_string(width) + "x" + std::to_string(height) + ", batch " + std::to_string(batch);
+  if (log_) log_("planning for network size " + what);
 #if MFS_HAVE_CUDA
-  if (gpu_)
-    return std::make_unique<CudaExecutor>(*weights_, packs_, CudaPlanOptions{height, width, dtype_, *gpu_, threads_, false});
+  if (gpu_) {
+    const CudaDeviceScope scope(gpu_->index);
+    return std::make_unique<CudaExecutor>(*weights_, packs_,
+                                          CudaPlanOptions{height, width, dtype_, *gpu_, threads_, false, batch}, memory);
+  }
 #endif
 #if MFS_HAVE_CPU
-  return std::make_unique<CpuExecutor>(*weights_, packs_, CpuPlanOptions{height, width, dtype_, threads_, false});
+  return std::make_unique<CpuExecutor>(*weights_, packs_, NetworkOptions{height, width, dtype_, threads_, false, batch},
+                                       memory);
 #else
-  throw Error(Code::kNoDevice, "this build has no engine for " + std::to_string(width) + "x" + std::to_string(height));
+  throw Error(Code::kNoDevice, "this build has no engine for " + what);
+#endif
+}
+
+SessionMemory Model::session_memory(std::span<std::byte> callers) const {
+#if MFS_HAVE_CUDA
+  if (gpu_) return CudaExecutor::memory_of(callers);
+#endif
+#if MFS_HAVE_CPU
+  return CpuExecutor::memory_of(callers);
+#else
+  throw Error(Code::kNoDevice, "this build has no engine");
+#endif
+}
+
+SessionBytes Model::memory_needed(int height, int width, int batch, const PhotoLimits& limits) const {
+#if MFS_HAVE_CUDA
+  if (gpu_)
+    return CudaExecutor::bytes_needed(*weights_, packs_, CudaPlanOptions{height, width, dtype_, *gpu_, threads_, false, batch},
+                                      limits);
+#endif
+#if MFS_HAVE_CPU
+  return CpuExecutor::bytes_needed(*weights_, packs_, NetworkOptions{height, width, dtype_, threads_, false, batch}, limits);
+#else
+  throw Error(Code::kNoDevice, "this build has no engine");
 #endif
 }
 

@@ -9,6 +9,7 @@
 #include "kernels/conv.h"
 #include "kernels/cuda/device.h"
 #include "runtime/executor.h"
+#include "runtime/workspace.h"
 #include "weights/weights_file.h"
 
 namespace mfs::core {
@@ -25,8 +26,13 @@ class Model {
   // Reads, checks and understands the file; throws Error with the sentence for the user.
   Model(const std::string& path, const ModelOptions& options);
 
-  // A plan for one network size (multiples of size_multiple(), at least 64). Packed weights are shared with earlier plans.
-  std::unique_ptr<Executor> plan(int height, int width) const;
+  // A plan for one network size (multiples of 8, at least 64) and number of photos, in a session's memory. Packed weights are
+  // shared with earlier plans. Throws Error.
+  std::unique_ptr<Executor> plan(int height, int width, int batch, const std::shared_ptr<SessionMemory>& memory) const;
+  // Memory of a session: its own or, unless empty, the caller's.
+  SessionMemory session_memory(std::span<std::byte> callers) const;
+  // What a plan and photos of up to `limits` (width 0: none) take of it. Throws Error.
+  SessionBytes memory_needed(int height, int width, int batch, const PhotoLimits& limits) const;
 
   const WeightsFile& weights() const { return *weights_; }
   const char* device() const { return device_name_.c_str(); }  // "cpu", "cuda:0"
@@ -35,6 +41,7 @@ class Model {
   std::int64_t parameters() const { return parameters_; }  // trainable ones: batch norm statistics do not count
 
  private:
+  std::function<void(const std::string&)> log_;
   std::shared_ptr<const WeightsFile> weights_;
   std::optional<CudaDeviceInfo> gpu_;  // none: the CPU
   std::string device_name_ = "cpu";

@@ -9,9 +9,13 @@
 namespace mfs::core {
 namespace {
 
-constexpr int kSmallest = 64, kLargest = 8192;
+constexpr int kStep = 8, kSmallest = 64, kLargest = 8192;
+constexpr int kLongestSide = 1 << 20;
+constexpr std::int64_t kMostPixels = std::int64_t{1} << 30, kLongestStride = std::int64_t{1} << 40;
 
-int native(int side, int multiple) { return std::clamp((side + multiple / 2) / multiple * multiple, kSmallest, kLargest); }
+int native(int side) { return std::clamp((side + kStep / 2) / kStep * kStep, kSmallest, kLargest); }
+
+std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
 
 std::string number(float v) {
   std::string s = std::to_string(v);
@@ -19,80 +23,201 @@ std::string number(float v) {
   return s.ends_with('.') ? s.substr(0, s.size() - 1) : s;
 }
 
-class ReleaseFlag {
+// Holds a session for one call, or finds it held.
+class Turn {
  public:
-  explicit ReleaseFlag(std::atomic_flag& flag) : flag_(flag) {}
-  ~ReleaseFlag() { flag_.clear(); }
-  ReleaseFlag(const ReleaseFlag&) = delete;
-  ReleaseFlag& operator=(const ReleaseFlag&) = delete;
+  explicit Turn(std::atomic_flag& busy) : busy_(busy), taken_(!busy.test_and_set(std::memory_order_acquire)) {}
+  ~Turn() {
+    if (taken_) busy_.clear(std::memory_order_release);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  explicit operator bool() const { return taken_; }
 
  private:
-  std::atomic_flag& flag_;
+  std::atomic_flag& busy_;
+  bool taken_;
 };
+
+template <typename Body>
+Status in_turn(std::atomic_flag& busy, const Body& body) {
+  try {
+    const Turn turn(busy);
+    if (!turn) return invalid("the session is in use by another thread; use one session per thread");
+    return body();
+  } catch (const Error& e) {
+    return {e.code(), e.what()};
+  } catch (const std::bad_alloc&) {
+    return out_of_memory();
+  }
+}
+
+// The options with the network's size filled in.
+SessionOptions checked(const Model& model, SessionOptions o) {
+  const PreprocessDescription& p = model.weights().preprocess();
+  if (!o.height) o.height = p.height;
+  if (!o.width) o.width = p.width;
+  if (!o.max_batch) o.max_batch = 1;
+  const auto refuse = [](const std::string& sentence) { throw Error(Code::kInvalidArgument, sentence); };
+  for (const int side : {o.height, o.width})
+    if (side < kSmallest || side > kLargest || side % kStep != 0)
+      refuse("network size " + size_text(o.width, o.height) + ": each side must be a multiple of 8 from 64 to 8192");
+  if (o.max_batch < 1 || o.max_batch > kMostPhotos)
+    refuse("max_batch " + std::to_string(o.max_batch) + ": from 1 to " + std::to_string(kMostPhotos) +
+           " photos can run together");
+  if ((o.max_width == 0) != (o.max_height == 0)) refuse("max_width and max_height must be given together");
+  if (o.max_width) {
+    const std::uint8_t any = 0;
+    if (const Status s = check_photo({&any, o.max_width, o.max_height, std::int64_t{4} * o.max_width, PixelFormat::kRgba}); !s)
+      refuse("max_width x max_height: " + s.message());
+  }
+  if (!o.memory.empty()) {
+    if (o.native_size) refuse("a session of native size plans again and again, which the caller's memory cannot serve");
+    if (!o.max_width) refuse("with the caller's memory, max_width and max_height must be given");
+    if (reinterpret_cast<std::uintptr_t>(o.memory.data()) % Workspace::kAlignment != 0)
+      refuse("the caller's memory must be aligned to " + std::to_string(Workspace::kAlignment) + " bytes");
+  }
+  return o;
+}
+
+PhotoLimits limits_of(const SessionOptions& o) { return {o.max_width, o.max_height, o.device_photos_only}; }
 
 }  // namespace
 
-Session::Session(const Model& model, const SessionOptions& options) : model_(model), native_size_(options.native_size) {
-  const PreprocessDescription& p = model.weights().preprocess();
-  height_ = options.height ? options.height : p.height;
-  width_ = options.width ? options.width : p.width;
-  const Variant variant = model.weights().network().variant;
-  const int multiple = size_multiple(variant);
-  for (const int side : {height_, width_})
-    if (side < kSmallest || side > kLargest || side % multiple != 0)
-      throw Error(Code::kInvalidArgument, "network size " + std::to_string(width_) + "x" + std::to_string(height_) +
-                                              ": each side must be a multiple of " + std::to_string(multiple) +
-                                              " from 64 to 8192" + (is_vgg(variant) ? " for a VGG network" : ""));
-  if (!native_size_) executor_ = model.plan(height_, width_);
+Status check_photo(const ImageView& image) {
+  if (!image.data || image.width < 1 || image.height < 1) return invalid("the photo is empty");
+  if (image.width > kLongestSide || image.height > kLongestSide || std::int64_t{image.width} * image.height > kMostPixels)
+    return invalid("a photo of " + size_text(image.width, image.height) +
+                   " pixels is too large: sides may have 1048576, the whole 1073741824");
+  if (image.row_stride < std::int64_t{image.width} * channels_of(image.format))
+    return invalid("the photo's row stride is shorter than a row");
+  if (image.row_stride > kLongestStride) return invalid("the photo's row stride is longer than 1099511627776 bytes");
+  return {};
+}
+
+Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
+    : model_(std::move(model)),
+      options_(checked(*model_, options)),
+      uses_taps_(model_->weights().preprocess().guidance.kind != Guidance::Kind::kNone),
+      memory_(std::make_shared<SessionMemory>(model_->session_memory(options_.memory))),
+      executors_(static_cast<std::size_t>(options_.max_batch)) {
+  if (options_.native_size) return;
+  const PhotoLimits limits = limits_of(options_);
+  Executor& executor = plan_for(options_.max_width, options_.max_height, executors_.size());
+  if (!limits.width) return;
+  if (const Status s = executor.reserve(limits); !s) throw Error(s.code(), s.message());
+}
+
+SessionBytes Session::memory_needed(const Model& model, const SessionOptions& options) {
+  const SessionOptions o = checked(model, options);
+  if (o.native_size) throw Error(Code::kUnsupported, "what a session of native size needs depends on its photos");
+  return model.memory_needed(o.height, o.width, o.max_batch, limits_of(o));
 }
 
 Status Session::check_request(const RunRequest& r) const {
   const ImageView& image = r.image;
-  if (!image.data || image.width < 1 || image.height < 1) return invalid("the photo is empty");
-  if (image.row_stride < std::int64_t{image.width} * channels_of(image.format))
-    return invalid("the photo's row stride is shorter than a row");
+  if (Status s = check_photo(image); !s) return s;
+  if (options_.max_width && (image.width > options_.max_width || image.height > options_.max_height))
+    return invalid("a photo of " + size_text(image.width, image.height) + " pixels is larger than the session's limit of " +
+                   size_text(options_.max_width, options_.max_height));
+  if (r.mask && (r.mask_stride < image.width || r.mask_stride > kLongestStride))
+    return invalid("the mask's row stride of " + std::to_string(r.mask_stride) + " bytes does not fit the photo");
+  if (r.probability && (r.probability_stride < std::int64_t{4} * image.width || r.probability_stride > kLongestStride ||
+                        r.probability_stride % 4 != 0))
+    return invalid("the probability's row stride of " + std::to_string(r.probability_stride) + " bytes does not fit the photo");
   if (!(r.threshold > 0 && r.threshold < 1)) return invalid("the threshold must lie between 0 and 1");
-  if (model_.weights().preprocess().guidance.kind == Guidance::Kind::kNone) return {};
+  if (!uses_taps_) return {};
   if (r.taps.empty()) return invalid("no tap was given, and this network needs at least one");
   for (const Point& t : r.taps)
     if (!(t.x >= -0.5f && t.x <= static_cast<float>(image.width) - 0.5f && t.y >= -0.5f &&
           t.y <= static_cast<float>(image.height) - 0.5f))
-      return invalid("tap " + number(t.x) + "," + number(t.y) + " lies outside the photo of " + std::to_string(image.width) +
-                     "x" + std::to_string(image.height) + " pixels");
+      return invalid("tap " + number(t.x) + "," + number(t.y) + " lies outside the photo of " +
+                     size_text(image.width, image.height) + " pixels");
   return {};
 }
 
-Status Session::plan_for(const ImageView& image) {
-  const int multiple = size_multiple(model_.weights().network().variant);
-  const int height = native(image.height, multiple), width = native(image.width, multiple);
-  if (executor_ && height == height_ && width == width_) return {};
-  try {
-    executor_.reset();
-    executor_ = model_.plan(height, width);
-    executor_->set_profiling(profiling_);
-    height_ = height, width_ = width;
-  } catch (const Error& e) {
-    return {e.code(), e.what()};
-  } catch (const std::bad_alloc&) {
-    return {Code::kOutOfMemory, "out of memory for network size " + std::to_string(width) + "x" + std::to_string(height)};
+Status Session::check_count(std::size_t count) const {
+  if (count >= 1 && count <= executors_.size()) return {};
+  return invalid(std::to_string(count) + " photos in one call: this session takes 1 to " + std::to_string(executors_.size()));
+}
+
+Status Session::check_requests(std::span<const RunRequest> requests) const {
+  if (Status s = check_count(requests.size()); !s) return s;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Status s = check_request(requests[i]);
+    if (s && options_.native_size &&
+        (native(requests[i].image.width) != native(requests[0].image.width) ||
+         native(requests[i].image.height) != native(requests[0].image.height)))
+      s = invalid("at native size, the photos of one call must have one network size");
+    if (s) continue;
+    if (requests.size() == 1) return s;
+    return {s.code(), "photo " + std::to_string(i + 1) + " of " + std::to_string(requests.size()) + ": " + s.message()};
   }
   return {};
 }
 
-Status Session::run(const RunRequest& request) {
-  if (running_.test_and_set()) return invalid("the session is in use by another thread; use one session per thread");
-  const ReleaseFlag release(running_);
-  if (Status s = check_request(request); !s) return s;
-  if (native_size_)
-    if (Status s = plan_for(request.image); !s) return s;
-  RunRequest r = request;
-  if (model_.weights().preprocess().guidance.kind == Guidance::Kind::kNone) r.taps = {};
-  return executor_->run(r);
+Executor& Session::plan_for(int photo_width, int photo_height, std::size_t count) {
+  const int height = options_.native_size ? native(photo_height) : options_.height;
+  const int width = options_.native_size ? native(photo_width) : options_.width;
+  if (height != height_ || width != width_) {
+    last_ = nullptr;
+    for (auto& executor : executors_) executor.reset();
+    height_ = height, width_ = width;
+  }
+  std::unique_ptr<Executor>& executor = executors_[count - 1];
+  if (!executor) {
+    auto made = model_->plan(height, width, static_cast<int>(count), memory_);
+    if (profiling_) made->set_profiling(true);
+    executor = std::move(made);
+  }
+  last_ = executor.get();
+  return *executor;
+}
+
+Status Session::run(std::span<const RunRequest> requests) {
+  return in_turn(busy_, [&]() -> Status {
+    if (options_.device_photos_only) return invalid("the session was created for photos in device memory only");
+    if (Status s = check_requests(requests); !s) return s;
+    return plan_for(requests[0].image.width, requests[0].image.height, requests.size()).run(requests);
+  });
+}
+
+Status Session::enqueue(void* stream, std::span<const RunRequest> requests) {
+  return in_turn(busy_, [&]() -> Status {
+    if (Status s = check_requests(requests); !s) return s;
+    const ImageView& first = requests[0].image;
+    const bool planned = !options_.native_size || (native(first.width) == width_ && native(first.height) == height_);
+    Executor* executor = executors_[requests.size() - 1].get();
+    if (!planned || !executor)
+      return invalid("nothing is planned for " + std::to_string(requests.size()) + " photos of " +
+                     size_text(first.width, first.height) + " pixels: call mfs_session_warm_up() first");
+    return executor->enqueue(stream, requests);
+  });
+}
+
+Status Session::warm_up(int width, int height, int batch) {
+  return in_turn(busy_, [&]() -> Status {
+    const std::uint8_t any = 0;
+    const Point tap{0, 0};
+    const RunRequest probe{.image = {&any, width, height, width, PixelFormat::kGrey}, .taps = {&tap, 1}};
+    const auto count = static_cast<std::size_t>(std::max(batch, 0));
+    if (Status s = check_count(count); !s) return s;
+    if (Status s = check_request(probe); !s) return s;
+    Executor& executor = plan_for(width, height, count);
+    const PhotoLimits limits{width, height, options_.device_photos_only};
+    if (Status s = executor.reserve(limits); !s) return s;
+    return executor.warm_up(limits);
+  });
 }
 
 void Session::set_profiling(bool on) {
-  profiling_ = on;
-  if (executor_) executor_->set_profiling(on);
+  const Status ignored = in_turn(busy_, [&]() -> Status {
+    profiling_ = on;
+    for (auto& executor : executors_)
+      if (executor) executor->set_profiling(on);
+    return {};
+  });
+  static_cast<void>(ignored);
 }
 
 }  // namespace mfs::core

@@ -1,38 +1,61 @@
-// One user of a model: holds the plan of its network size and runs photos through it. Belongs to one thread at a time.
+// One user of a model: holds the plans of its network size and runs photos through them. Belongs to one thread at a time.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "runtime/executor.h"
 #include "runtime/model.h"
 
 namespace mfs::core {
 
+inline constexpr int kMostPhotos = 64;  // of one call
+
 struct SessionOptions {
   int height = 0, width = 0;  // network size; 0 = the weights'
-  bool native_size = false;   // follow the photo: each side rounded to size_multiple(), at least 64
+  bool native_size = false;   // follow the photo: each side rounded to a multiple of 8, at least 64
+  int max_batch = 1;
+  int max_height = 0, max_width = 0;  // of photos; 0 = any
+  bool device_photos_only = false;
+  std::span<std::byte> memory = {};  // the caller's
 };
+
+// What a photo can be at all; the sentence is the same wherever one is passed in.
+Status check_photo(const ImageView& image);
 
 class Session {
  public:
-  // Throws Error. The model must outlive the session.
-  Session(const Model& model, const SessionOptions& options);
+  // Throws Error.
+  Session(std::shared_ptr<const Model> model, const SessionOptions& options);
+  static SessionBytes memory_needed(const Model& model, const SessionOptions& options);
 
-  Status run(const RunRequest& request);
-  Executor* executor() const { return executor_.get(); }  // null before the first run at native size
+  // Throw nothing. One of them at a time.
+  Status run(std::span<const RunRequest> requests);
+  Status run(const RunRequest& request) { return run({&request, 1}); }
+  Status enqueue(void* stream, std::span<const RunRequest> requests);
+  Status warm_up(int width, int height, int batch);
   void set_profiling(bool on);
 
- private:
-  Status check_request(const RunRequest& request) const;
-  Status plan_for(const ImageView& image);
+  const Executor* executor() const { return last_; }  // that ran last; null before the first plan
+  std::size_t memory_bytes() const { return memory_->main.bytes(); }
 
-  const Model& model_;
-  bool native_size_;
+ private:
+  Status check_requests(std::span<const RunRequest> requests) const;
+  Status check_request(const RunRequest& request) const;
+  Status check_count(std::size_t count) const;
+  // The plan for photos of this size, made if it must be. Throws.
+  Executor& plan_for(int photo_width, int photo_height, std::size_t count);
+
+  std::shared_ptr<const Model> model_;
+  SessionOptions options_;
+  bool uses_taps_;
   bool profiling_ = false;
   int height_ = 0, width_ = 0;
-  std::unique_ptr<Executor> executor_;
-  std::atomic_flag running_;
+  std::shared_ptr<SessionMemory> memory_;
+  std::vector<std::unique_ptr<Executor>> executors_;  // by number of photos - 1
+  Executor* last_ = nullptr;
+  std::atomic_flag busy_;
 };
 
 }  // namespace mfs::core

@@ -22,3 +22,9 @@ cmake --build build-asan-ubsan
 # What compares with PyTorch, and what the emulator runs (its race detector checks addresses, too), has run above; here the C++ tests
 # and the command line count.
 ctest --test-dir build-asan-ubsan --output-on-failure -j 2 --exclude-regex 'parity_test|convert_test|mfs_cuda'
+
+echo "== ThreadSanitizer"
+# Only what runs sessions in several threads. OpenMP's runtime, which the sanitizer does not understand, gets one thread per session.
+cmake --preset tsan
+cmake --build build-tsan --target mfs_threads_test
+ctest --test-dir build-tsan --output-on-failure -R '^mfs_threads_test$'

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/device_scope.h"
 #include "kernels/error.h"
 
 namespace mfs::core {
@@ -53,6 +54,17 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none) {
 }
 
 Status select_device(int index) { return status_of(cudaSetDevice(index), "select the device"); }
+
+CudaDeviceScope::CudaDeviceScope(int index) {
+  int before = -1;
+  if (status_ = status_of(cudaGetDevice(&before), "tell the current device"); !status_ || before == index) return;
+  status_ = select_device(index);
+  if (status_) before_ = before;
+}
+
+CudaDeviceScope::~CudaDeviceScope() {
+  if (before_ >= 0) cudaSetDevice(before_);
+}
 
 CudaMemory::CudaMemory(MemoryKind kind, std::size_t bytes) : size_(bytes) {
   if (bytes == 0) return;

@@ -8,7 +8,6 @@
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/device.h"
 #include "kernels/float16.h"
-#include "layers/network.h"
 #include "runtime/cuda_executor.h"
 #include "runtime/photo_steps.h"
 #include "tests/cuda/step_reference.h"
@@ -50,51 +49,33 @@ Map download(const Cuda& cuda, const View& v) {
   return m;
 }
 
-// A network of 64x64 bound step by step, and the photo's input in its arena.
-struct BoundNetwork {
-  BoundNetwork(const WeightsFile& file, DType dtype)
-      : lowered(lower(build_network(file, 64, 64), {.dtype = dtype, .join_shortcuts = true})),
-        binder(file, packs, stream.on(device()), 2, lowered) {
-    share_buffers_in_place(lowered);
-    std::vector<std::size_t> scratch;
-    for (const LoweredOp& op : lowered.ops) scratch.push_back(binder.prepare(op));
-    const MemoryPlan plan = plan_memory(lowered, scratch, false);
-    arena = CudaMemory(MemoryKind::kDevice, plan.bytes);
-    binder.place(arena.data(), plan);
-    cuda = stream.on(device());
-  }
-
-  CudaStream stream;
-  Cuda cuda;
-  PackCache packs;
-  Lowered lowered;
-  StepBinder<Cuda> binder;
-  CudaMemory arena;
-};
-
 void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype) {
   CAPTURE(dtype);
-  BoundNetwork network(file, dtype);
-  const auto read = [&](const Place& p) { return download(network.cuda, network.binder.view(p)); };
-  const StepReference reference(file, network.lowered, read);
+  const CudaStream stream;
+  const Cuda cuda = stream.on(device());
+  PackCache packs;
+  PlannedNetwork<Cuda> network(file, packs, cuda, {64, 64, dtype, 2});
+  const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
+  network.place(arena.data());
+  const auto read = [&](const Place& p) { return download(cuda, network.view(p)); };
+  const StepReference reference(file, network.lowered(), read);
 
-  Preprocess begin = preprocess_of(request, file.preprocess(), network.binder.view(network.lowered.input), {});
+  Preprocess begin = preprocess_of(request, file.preprocess(), network.input(), {});
   const CudaMemory photo(MemoryKind::kDevice, static_cast<std::size_t>(request.image.row_stride * request.image.height));
   MFS_REQUIRE_OK(upload(photo.data(), request.image.data, photo.size()));
-  const CudaMemory scratch(MemoryKind::kDevice, scratch_bytes(network.cuda, begin));
+  const CudaMemory scratch(MemoryKind::kDevice, scratch_bytes(cuda, begin));
   begin.image.data = reinterpret_cast<const std::uint8_t*>(photo.data());
   begin.scratch = {scratch.data(), scratch.size()};
-  MFS_REQUIRE_OK(run(network.cuda, begin));
-  MFS_REQUIRE_OK(wait(network.cuda));
+  MFS_REQUIRE_OK(run(cuda, begin));
+  MFS_REQUIRE_OK(wait(cuda));
 
-  for (std::size_t i = 0; i < network.lowered.ops.size(); ++i) {
-    const LoweredOp& op = network.lowered.ops[i];
-    CAPTURE(op.name);
-    const std::vector<ExpectedMap> expected = reference(op.step);
-    const BoundStep<Cuda> step = network.binder.bind(i);
+  for (std::size_t i = 0; i < network.steps().size(); ++i) {
+    const BoundStep<Cuda>& step = network.steps()[i];
+    CAPTURE(step.info.name);
     CAPTURE(step.info.algorithm);
-    MFS_REQUIRE_OK(step.run(network.cuda));
-    MFS_REQUIRE_OK(wait(network.cuda));
+    const std::vector<ExpectedMap> expected = reference(network.lowered().ops[i].step);
+    MFS_REQUIRE_OK(step.run(cuda));
+    MFS_REQUIRE_OK(wait(cuda));
     for (const ExpectedMap& e : expected) {
       const Map actual = read(e.place);
       const DType type = reference.dtype(e.place);

@@ -12,7 +12,8 @@ using namespace mfs::core;
 namespace {
 
 std::vector<float> probability_of(const test::GoldenNetwork& golden, const char* precision) {
-  const Model model(golden.weights_path, {.device = "cpu", .precision = precision, .threads = 2, .log = {}});
+  const auto model = std::make_shared<const Model>(
+      golden.weights_path, ModelOptions{.device = "cpu", .precision = precision, .threads = 2, .log = {}});
   Session session(model, {});
   std::vector<float> probability(golden.pixels.size() / 3);
   const Status s = session.run({.image = golden.photo(),

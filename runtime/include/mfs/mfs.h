@@ -169,7 +169,7 @@ typedef struct mfs_session_options {
 MFS_API mfs_status mfs_session_create(mfs_model* model, const mfs_session_options* options, mfs_session** session,
                                       mfs_error* error);
 
-/* NULL is fine. On a GPU: after the work that was enqueued is done. */
+/* NULL is fine. On a GPU: only after what was enqueued is done. */
 MFS_API void mfs_session_destroy(mfs_session* session);
 
 typedef struct mfs_memory {
@@ -210,7 +210,8 @@ MFS_API mfs_status mfs_session_run_batch(mfs_session* session, const mfs_request
 /* CUDA only: the same with photos and outputs in device memory, queued in `stream` (a cudaStream_t of the session's device,
  * NULL for the default one), which may be captured into a graph of the caller's. Returns at once, never waits, never allocates:
  * photo sizes above max_width x max_height, or above what mfs_session_warm_up() was called for, and counts that are neither
- * max_batch nor warmed up are errors. Requests and taps are copied; a captured graph repeats the taps it was captured with. A
+ * max_batch nor warmed up are errors. Requests and taps are copied; a captured graph repeats the taps it was captured with, and
+ * must not run any more once the session is destroyed or, without max_width, was run or warmed up for a larger photo. A
  * session's runs use the same memory: queue them in one stream, or make their streams wait for one another. Timings and
  * profiles are of blocking runs. */
 MFS_API mfs_status mfs_session_enqueue(mfs_session* session, void* stream, const mfs_request* requests, size_t count,

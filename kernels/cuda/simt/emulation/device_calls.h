@@ -1,0 +1,15 @@
+// What emulated device code did at the border to the host: tests count calls that a steady state must not make.
+#pragma once
+
+namespace mfs::core::simt::emulation {
+
+struct DeviceCalls {
+  long allocations = 0, frees = 0, synchronizations = 0, uploads = 0, copies = 0, graphs_made = 0, graphs_launched = 0;
+};
+
+DeviceCalls& device_calls();
+
+// The allocation number `nth` from now on fails, counted from 0, and with `all` every later one; -1: none.
+void fail_device_allocation(long nth, bool all);
+
+}  // namespace mfs::core::simt::emulation

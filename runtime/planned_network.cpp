@@ -1,0 +1,50 @@
+#include "runtime/planned_network.h"
+
+#include <type_traits>
+
+#include "layers/network.h"
+#include "runtime/memory_plan.h"
+
+namespace mfs::core {
+namespace {
+
+template <typename Device>
+Lowered lowered_for(const WeightsFile& file, const NetworkOptions& o) {
+  constexpr bool kJoin = std::is_same_v<Device, Cuda>;  // the CPU's convolutions have one source
+  Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_shortcuts = kJoin});
+  if (!o.keep_named_values) share_buffers_in_place(network);
+  return network;
+}
+
+}  // namespace
+
+template <typename Device>
+PlannedNetwork<Device>::PlannedNetwork(const WeightsFile& file, PackCache& packs, const Device& device,
+                                       const NetworkOptions& options)
+    : lowered_(lowered_for<Device>(file, options)), binder_(file, packs, device, options.host_threads, lowered_) {
+  std::vector<std::size_t> scratch;
+  for (const LoweredOp& op : lowered_.ops) scratch.push_back(binder_.prepare(op));
+  memory_ = plan_memory(lowered_, scratch, options.keep_named_values);
+}
+
+template <typename Device>
+void PlannedNetwork<Device>::place(std::byte* arena) {
+  binder_.place(arena, memory_);
+  for (std::size_t i = 0; i < lowered_.ops.size(); ++i) steps_.push_back(binder_.bind(i));
+}
+
+template <typename Device>
+MutView PlannedNetwork<Device>::named(const std::string& name) const {
+  for (const auto& [known, place] : lowered_.named)
+    if (known == name) return view(place);
+  return {};
+}
+
+#if MFS_HAVE_CPU
+template class PlannedNetwork<Cpu>;
+#endif
+#if MFS_HAVE_CUDA
+template class PlannedNetwork<Cuda>;
+#endif
+
+}  // namespace mfs::core
