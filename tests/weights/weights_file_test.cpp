@@ -82,7 +82,8 @@ TEST_CASE("tensors of every dtype are read, aligned or not") {
     CHECK(file->find("a.weight")->dims == std::vector<std::int64_t>{3, 2});
     CHECK(std::signbit(values(*file, *file->find("a.weight")).back()));
     const StoredTensor& b = *file->find("b.weight");
-    for (std::size_t i = 0; i < bf16.size(); ++i) CHECK(values(*file, b)[i] == std::bit_cast<float>(std::uint32_t{bf16[i]} << 16));
+    for (std::size_t i = 0; i < bf16.size(); ++i)
+      CHECK(values(*file, b)[i] == std::bit_cast<float>(std::uint32_t{bf16[i]} << 16));
     CHECK(values(*file, *file->find("q.weight")) == std::vector{-64.f, -0.5f, 0.f, 0.25f, 16.f, 31.75f});
     file->check_finite(2);
   }
