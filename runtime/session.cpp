@@ -9,11 +9,11 @@
 namespace mfs::core {
 namespace {
 
-constexpr int kStep = 8, kSmallest = 64, kLargest = 8192;
+constexpr int kSmallest = 64, kLargest = 8192;
 constexpr int kLongestSide = 1 << 20;
 constexpr std::int64_t kMostPixels = std::int64_t{1} << 30, kLongestStride = std::int64_t{1} << 40;
 
-int native(int side) { return std::clamp((side + kStep / 2) / kStep * kStep, kSmallest, kLargest); }
+int native(int side, int multiple) { return std::clamp((side + multiple / 2) / multiple * multiple, kSmallest, kLargest); }
 
 std::string size_text(int width, int height) { return std::to_string(width) + "x" + std::to_string(height); }
 
@@ -59,9 +59,12 @@ SessionOptions checked(const Model& model, SessionOptions o) {
   if (!o.width) o.width = p.width;
   if (!o.max_batch) o.max_batch = 1;
   const auto refuse = [](const std::string& sentence) { throw Error(Code::kInvalidArgument, sentence); };
+  const Variant variant = model.weights().network().variant;
+  const int multiple = size_multiple(variant);
   for (const int side : {o.height, o.width})
-    if (side < kSmallest || side > kLargest || side % kStep != 0)
-      refuse("network size " + size_text(o.width, o.height) + ": each side must be a multiple of 8 from 64 to 8192");
+    if (side < kSmallest || side > kLargest || side % multiple != 0)
+      refuse("network size " + size_text(o.width, o.height) + ": each side must be a multiple of " + std::to_string(multiple) +
+             " from 64 to 8192" + (is_vgg(variant) ? " for a VGG network" : ""));
   if (o.max_batch < 1 || o.max_batch > kMostPhotos)
     refuse("max_batch " + std::to_string(o.max_batch) + ": from 1 to " + std::to_string(kMostPhotos) +
            " photos can run together");
@@ -145,9 +148,8 @@ Status Session::check_requests(std::span<const RunRequest> requests) const {
   if (Status s = check_count(requests.size()); !s) return s;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     Status s = check_request(requests[i]);
-    if (s && options_.native_size &&
-        (native(requests[i].image.width) != native(requests[0].image.width) ||
-         native(requests[i].image.height) != native(requests[0].image.height)))
+    const auto size = [&](const RunRequest& r) { return network_size(r.image.width, r.image.height); };
+    if (s && size(requests[i]) != size(requests[0]))
       s = invalid("at native size, the photos of one call must have one network size");
     if (s) continue;
     if (requests.size() == 1) return s;
@@ -156,17 +158,22 @@ Status Session::check_requests(std::span<const RunRequest> requests) const {
   return {};
 }
 
+Session::Size Session::network_size(int photo_width, int photo_height) const {
+  if (!options_.native_size) return {options_.height, options_.width};
+  const int multiple = size_multiple(model_->weights().network().variant);
+  return {native(photo_height, multiple), native(photo_width, multiple)};
+}
+
 Executor& Session::plan_for(int photo_width, int photo_height, std::size_t count) {
-  const int height = options_.native_size ? native(photo_height) : options_.height;
-  const int width = options_.native_size ? native(photo_width) : options_.width;
-  if (height != height_ || width != width_) {
+  const Size size = network_size(photo_width, photo_height);
+  if (size != planned_) {
     last_ = nullptr;
     for (auto& executor : executors_) executor.reset();
-    height_ = height, width_ = width;
+    planned_ = size;
   }
   std::unique_ptr<Executor>& executor = executors_[count - 1];
   if (!executor) {
-    auto made = model_->plan(height, width, static_cast<int>(count), memory_);
+    auto made = model_->plan(size.height, size.width, static_cast<int>(count), memory_);
     if (profiling_) made->set_profiling(true);
     executor = std::move(made);
   }
@@ -186,7 +193,7 @@ Status Session::enqueue(void* stream, std::span<const RunRequest> requests) {
   return in_turn(busy_, [&]() -> Status {
     if (Status s = check_requests(requests); !s) return s;
     const ImageView& first = requests[0].image;
-    const bool planned = !options_.native_size || (native(first.width) == width_ && native(first.height) == height_);
+    const bool planned = network_size(first.width, first.height) == planned_;
     Executor* executor = executors_[requests.size() - 1].get();
     if (!planned || !executor)
       return invalid("nothing is planned for " + std::to_string(requests.size()) + " photos of " +

@@ -14,7 +14,7 @@ inline constexpr int kMostPhotos = 64;  // of one call
 
 struct SessionOptions {
   int height = 0, width = 0;  // network size; 0 = the weights'
-  bool native_size = false;   // follow the photo: each side rounded to a multiple of 8, at least 64
+  bool native_size = false;   // follow the photo: each side rounded to size_multiple(), at least 64
   int max_batch = 1;
   int max_height = 0, max_width = 0;  // of photos; 0 = any
   bool device_photos_only = false;
@@ -25,6 +25,11 @@ struct SessionOptions {
 Status check_photo(const ImageView& image);
 
 class Session {
+  struct Size {
+    int height = 0, width = 0;
+    bool operator==(const Size&) const = default;
+  };
+
  public:
   // Throws Error.
   Session(std::shared_ptr<const Model> model, const SessionOptions& options);
@@ -45,13 +50,14 @@ class Session {
   Status check_request(const RunRequest& request) const;
   Status check_count(std::size_t count) const;
   // The plan for photos of this size, made if it must be. Throws.
+  Size network_size(int photo_width, int photo_height) const;
   Executor& plan_for(int photo_width, int photo_height, std::size_t count);
 
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
   bool uses_taps_;
   bool profiling_ = false;
-  int height_ = 0, width_ = 0;
+  Size planned_;  // what the executors are for
   std::shared_ptr<SessionMemory> memory_;
   std::vector<std::unique_ptr<Executor>> executors_;  // by number of photos - 1
   Executor* last_ = nullptr;

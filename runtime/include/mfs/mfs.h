@@ -150,8 +150,9 @@ MFS_API mfs_status mfs_model_get_info(const mfs_model* model, mfs_model_info* in
 
 typedef struct mfs_session_options {
   size_t struct_size;
-  int32_t network_width, network_height; /* the photo is resized to this: multiples of 8, 64 to 8192; each: 0 = as trained */
-  int32_t native_size;           /* non-zero: the photo's size, each side rounded to a multiple of 8, instead; a run whose photo
+  int32_t network_width,
+      network_height;            /* the photo is resized to this: multiples of 8 (VGG: 32), 64 to 8192; each: 0 = as trained */
+  int32_t native_size;           /* non-zero: the photo's size, each side rounded to such a multiple, instead; a run whose photo
                                     changes it plans again */
   int32_t max_batch;             /* most photos of one call, 1 to 64; 0 = 1 */
   int32_t max_width, max_height; /* largest photo, both or neither: memory for it is allocated at creation, a larger one is an
