@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-SIZE_MULTIPLE = 8
 MIN_SIZE = 64
 
 
@@ -20,8 +19,9 @@ def to_rgb8(pixels):
     return np.broadcast_to(colour, colour.shape[:2] + (3,))
 
 
-def native_size(height, width, multiple=SIZE_MULTIPLE):
-    """Network size (h, w) nearest to a photo's: multiples of 8, of VGG networks 32 (halves go up), at least 64."""
+def native_size(height, width, variant):
+    """Network size (h, w) nearest to a photo's: multiples of 8, for VGG networks of 32 (halves go up), at least 64."""
+    multiple = 32 if variant.startswith("vgg-") else 8
 
     def nearest(side):
         return max(MIN_SIZE, multiple * math.floor(side / multiple + 0.5))
@@ -72,12 +72,10 @@ def guidance_map(taps, photo_size, size, guidance):
 def network_input(image, taps, preprocess, size=None):
     """uint8 H x W x 3 and taps in photo pixels -> float32 1 x (4 or 3) x h x w.
 
-    `preprocess` is the `mfs.preprocess` dict; `size` is (h, w), "native", or None for the size in `preprocess`.
+    `preprocess` is the `mfs.preprocess` dict; `size` is (h, w), or None for the size in `preprocess`.
     """
     if size is None:
         size = preprocess["size"]
-    if size == "native":
-        size = native_size(*image.shape[:2])
     x = normalised_image(image, size, preprocess["mean"], preprocess["std"])
     guidance = guidance_map(taps, image.shape[:2], size, preprocess["guidance"])
     return x if guidance is None else torch.cat([x, guidance], dim=1)
@@ -97,7 +95,9 @@ def probability_from_logit(logit, photo_size, network_config):
 def predict(network, image, taps, meta, size=None):
     """uint8 H x W x 3, taps [(x, y), ...] in photo pixels -> probability, float32 numpy H x W.
 
-    `network` and `meta` as returned by `network_from_safetensors`; `size` as for `network_input`.
+    `network` and `meta` as returned by `network_from_safetensors`; `size` as for `network_input`, or "native".
     """
+    if size == "native":
+        size = native_size(*image.shape[:2], meta["network"]["variant"])
     x = network_input(image, taps, meta["preprocess"], size)
     return probability_from_logit(network(x), image.shape[:2], meta["network"])
