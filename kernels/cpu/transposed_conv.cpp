@@ -59,7 +59,9 @@ template <typename T, typename D>
 void enlarge(const Cpu& cpu, const TransposedConv& op) {
   const Shape &in = op.src.shape, &out = op.dst.shape;
   const std::ptrdiff_t tap = std::ptrdiff_t{in.c} * out.c, row = tap * op.kernel;
-  parallel_ranges(cpu, std::int64_t{out.n} * out.h, [&](std::int64_t begin, std::int64_t end, int) {
+  constexpr std::int64_t kWorthThreads = 1 << 18;  // multiply-adds; FCN's maps of one score stay far below
+  const Cpu used{in.pixels() * row * op.kernel < kWorthThreads ? 1 : cpu.threads};
+  parallel_ranges(used, std::int64_t{out.n} * out.h, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t r = begin; r < end; ++r) {
       const Reach y = reach_of(static_cast<int>(r % out.h), in.h, op);
       const T* src = row_of<T>(op.src, r / out.h * in.h + y.pixel);

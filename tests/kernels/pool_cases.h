@@ -80,7 +80,7 @@ inline const std::vector<TransposedConvCase> kTransposedConv{
     {"2x2 stride 2, padding cuts off whole pixels", {1, 5, 4, 3}, 2, 2, 2, 3},
     {"16x16 stride 8 of FCN-8s", {1, 3, 2, 2}, 2, 16, 8, 4},
     {"5x5 stride 3, vectors, slices, two images", {2, 3, 4, 9}, 40, 5, 3, 2, 8},
-    {"4x4 stride 2, 21 classes", {1, 6, 5, 21}, 21, 4, 2, 1},
+    {"4x4 stride 2, 21 classes, worth threads", {1, 8, 7, 21}, 21, 4, 2, 1},
     {"upscore2", {1, 16, 16, 1}, 1, 4, 2, 1},
     {"upscore_pool4", {1, 32, 32, 1}, 1, 4, 2, 1},
 };
