@@ -32,6 +32,7 @@ install(FILES ${config_dir}/mfsConfig.cmake ${config_dir}/mfsConfigVersion.cmake
 # pkg-config. `--static` adds what libmfs.a needs; paths start at the file itself, so that the prefix may move.
 set(pc_dir ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH pc_prefix ${pc_dir} ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
 foreach(dir LIBDIR INCLUDEDIR DATADIR)
   file(RELATIVE_PATH pc_${dir} ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_${dir}})
 endforeach()
