@@ -164,7 +164,7 @@ def main():
     done = failed = 0
     if todo is not None:
         results = todo.map(
-            Segmenter, concurrency=options.workers, num_cpus=options.threads, num_gpus=options.gpus,
+            Segmenter, compute=ray.data.ActorPoolStrategy(size=options.workers), num_cpus=options.threads, num_gpus=options.gpus,
             fn_constructor_kwargs={"output": options.output, "weights": weights, "device": options.device,
                                    "precision": options.precision, "threads": options.threads})
         for row in results.iter_rows():

@@ -182,6 +182,24 @@ class Package(unittest.TestCase):
             for option in offered:
                 self.assertRegex(manual, re.escape(option) + r"(?![\w-])", f"{tool}.1 lacks {option}")
 
+    def test_debian_package(self):
+        if shutil.which("dpkg-shlibdeps") is None:
+            self.skipTest("needs dpkg-dev")
+        out = os.path.join(self.root, "deb")
+        run(os.path.join(os.path.dirname(shutil.which(CMAKE)), "cpack"), "--config", f"{BUILD}/CPackConfig.cmake", "-G", "DEB", "-B", out)
+        package, = (os.path.join(out, name) for name in os.listdir(out) if name.endswith(".deb"))
+        files = {line.split()[5] for line in run("dpkg-deb", "-c", package).splitlines()}
+        for name in ("bin/mfs_infer", "bin/mfs_eval", "include/mfs/mfs.h", "include/mfs/mfs.hpp", "share/mfs/mfs-small.safetensors",
+                     "share/man/man1/mfs_infer.1.gz", "share/man/man1/mfs_eval.1.gz", "share/doc/mfs/copyright",
+                     "share/doc/mfs/changelog.gz"):
+            self.assertIn(f"./usr/{name}", files)
+        self.assertTrue(any(re.fullmatch(r"\./usr/lib/.*libmfs\.so\.\d+", name) for name in files))
+        self.assertFalse(any(name.endswith(".a") for name in files))
+        needs = run("dpkg-deb", "-f", package, "Depends")
+        for library in ("libc6", "libdnnl2", "libgomp1", "libstdc++6"):
+            self.assertIn(library, needs)
+        self.assertEqual(run("dpkg-deb", "-f", package, "Package").strip(), "mfs")
+
 
 if __name__ == "__main__":
     missing = [program for program in ("pkg-config", "cc", "c++") if shutil.which(program) is None]
