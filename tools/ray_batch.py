@@ -13,7 +13,7 @@ Parquet columns: `name` (unique; gives the mask its name), `image` (an encoded p
 then also stands in for a missing `name`), and `taps` ([[x, y], ...]) or `x` and `y`. Taps are pixels of the upright photo.
 
 On a cluster, photos, weights and OUTPUT must be where all machines see them. Exit status: 0 all done, 1 some photos failed, 2 usage,
-3 weights, 130 interrupted.
+3 weights, 4 device or Ray, 130 interrupted.
 """
 import argparse
 import io
@@ -157,7 +157,12 @@ def main():
         print(f"ray_batch: {error}", file=sys.stderr)
         return 3 if error.status == mfs.Status.BAD_WEIGHTS else 4
     import ray
-    ray.init(address=options.address, log_to_driver=False, configure_logging=False)
+    try:
+        here = {} if options.address else {"include_dashboard": False}
+        ray.init(address=options.address, log_to_driver=False, configure_logging=False, **here)
+    except Exception as error:
+        print(f"ray_batch: Ray does not start: {error}", file=sys.stderr)
+        return 4
     ray.data.DataContext.get_current().enable_progress_bars = False
     os.makedirs(options.output, exist_ok=True)
     todo, left_out = dataset(ray, options)
