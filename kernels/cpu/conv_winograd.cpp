@@ -9,8 +9,8 @@
 
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/winograd_transform.h"
+#include "kernels/scratch.h"
 
 namespace mfs::core {
 namespace {

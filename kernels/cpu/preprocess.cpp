@@ -9,8 +9,8 @@
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/scratch.h"
 #include "kernels/preprocess_geometry.h"
+#include "kernels/scratch.h"
 
 namespace mfs::core {
 namespace {

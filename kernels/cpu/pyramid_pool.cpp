@@ -6,8 +6,8 @@
 #include "kernels/cpu/element.h"
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/scratch.h"
 #include "kernels/pyramid_bins.h"
+#include "kernels/scratch.h"
 
 namespace mfs::core {
 namespace {

@@ -7,9 +7,9 @@
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/scratch.h"
 #include "kernels/mask_decision.h"
 #include "kernels/resize_bilinear.h"
+#include "kernels/scratch.h"
 
 namespace mfs::core {
 namespace {

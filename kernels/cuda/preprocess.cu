@@ -4,11 +4,11 @@
 // axis at most, mostly from the caches; nothing photo-sized is written.
 #include "kernels/preprocess.h"
 
-#include "kernels/cpu/scratch.h"
 #include "kernels/cuda/element.h"
 #include "kernels/cuda/simt/barriers.h"
 #include "kernels/cuda/taps.h"
 #include "kernels/preprocess_geometry.h"
+#include "kernels/scratch.h"
 
 namespace mfs::core {
 namespace MFS_SIMT_BACKEND {
