@@ -14,6 +14,7 @@ struct Cuda {
   void* stream = nullptr;     // cudaStream_t; in emulation, the machine that stands in for the GPU (kernels/cuda/simt)
   int multiprocessors = 132;  // SMs, for the choice of tiles and splits
   int capability = 80;        // 10 x major + minor
+  int shared_per_multiprocessor = 164 << 10;  // bytes of shared memory, for the choice of tiles
 };
 
 }  // namespace mfs::core

@@ -95,11 +95,20 @@ std::shared_ptr<const CudaWeights> packed_weights(const Conv& c, const Geometry&
 
 bool aligned(const View& v) { return vectorises({v}); }
 
+template <class Tile>
+constexpr bool is_modelled_by(const ConvTileModel& m) {
+  return m.rows == Tile::kRows && m.columns == Tile::kColumns && m.shared_bytes == Tile::kSharedBytes &&
+         m.most_blocks == Tile::kBlocksPerSm;
+}
+static_assert(is_modelled_by<ConvTile128x128>(kConvTileModels[0]) && is_modelled_by<ConvTile128x64>(kConvTileModels[1]) &&
+              is_modelled_by<ConvTile64x64>(kConvTileModels[2]));
+
 class MmaConv final : public PreparedConv<Cuda> {
  public:
   MmaConv(const Cuda& cuda, const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
       : problem_(problem), geometry_(geometry_of(problem)), steps_(steps_of(problem, geometry_)) {
-    plan_ = conv_plans({problem.dst.pixels(), problem.dst.c, steps_}, cuda.multiprocessors).front();
+    const ConvSize size{problem.dst.pixels(), problem.dst.c, steps_};
+    plan_ = conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front();
     algorithm_ = plan_.text();
     const bool f16 = problem.dtype == DType::kF16;
     const std::string key = name + (f16 ? "#f16" : "#bf16") + (geometry_.pair_offset < 0 ? "" : "#pairs");

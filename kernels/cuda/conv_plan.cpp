@@ -15,7 +15,7 @@ constexpr double kPartialBytesPerCycle = 2000;  // of the whole device, mostly L
 
 constexpr int kMostSplits = 8, kFewestSteps = 4;  // steps per split
 
-double estimate(const ConvTileModel& tile, const ConvSize& size, int splits, int multiprocessors) {
+double estimate(const ConvTileModel& tile, const ConvSize& size, int splits, int multiprocessors, int resident) {
   const std::int64_t row_tiles = (size.rows + tile.rows - 1) / tile.rows;
   const std::int64_t column_tiles = (size.columns + tile.columns - 1) / tile.columns;
   const std::int64_t blocks = row_tiles * column_tiles * splits;
@@ -23,8 +23,8 @@ double estimate(const ConvTileModel& tile, const ConvSize& size, int splits, int
   const double step = 64.0 * tile.rows * tile.columns / (kMultiplyAddsPerCycle * tile.efficiency);
   const std::int64_t per_sm = (blocks + multiprocessors - 1) / multiprocessors;
   // Blocks on one SM share its tensor cores; their overheads overlap with each other's sums.
-  const double together = std::min<double>(static_cast<double>(per_sm), tile.blocks_per_sm);
-  double cycles = static_cast<double>(per_sm) * (steps * step * (per_sm == 1 ? kAlone : 1) + kBlockOverhead / together);
+  const auto together = static_cast<double>(std::min<std::int64_t>(per_sm, resident));
+  double cycles = static_cast<double>(per_sm) * (steps * step * (together < 2 ? kAlone : 1) + kBlockOverhead / together);
   if (splits > 1)
     cycles += kSumLaunch + static_cast<double>(size.rows) * size.columns * 4 * (splits + 1) / kPartialBytesPerCycle;
   return cycles;
@@ -32,17 +32,29 @@ double estimate(const ConvTileModel& tile, const ConvSize& size, int splits, int
 
 }  // namespace
 
+int blocks_per_sm(const ConvTileModel& tile, int shared_per_multiprocessor) {
+  constexpr int kReserved = 1024;  // of shared memory, by the system, for every block
+  return std::min(tile.most_blocks, shared_per_multiprocessor / (tile.shared_bytes + kReserved));
+}
+
+std::string ConvSize::text() const {
+  return std::to_string(rows) + "x" + std::to_string(columns) + ", " + std::to_string(steps) + " steps";
+}
+
 std::string ConvPlan::text() const {
   return kConvTileModels[tile].name + (splits > 1 ? ", split " + std::to_string(splits) : std::string());
 }
 
-std::vector<ConvPlan> conv_plans(const ConvSize& size, int multiprocessors) {
+std::vector<ConvPlan> conv_plans(const ConvSize& size, int multiprocessors, int shared_per_multiprocessor) {
   std::vector<ConvPlan> plans;
   for (int splits = 1; splits <= kMostSplits; ++splits) {
     if (splits > 1 && size.steps < splits * kFewestSteps) break;
     if ((splits - 1) * ((size.steps + splits - 1) / splits) >= size.steps) continue;  // the last part would be empty
-    for (int t = 0; t < static_cast<int>(std::size(kConvTileModels)); ++t)
-      plans.push_back({t, splits, estimate(kConvTileModels[t], size, splits, multiprocessors)});
+    for (int t = 0; t < static_cast<int>(std::size(kConvTileModels)); ++t) {
+      const ConvTileModel& tile = kConvTileModels[t];
+      const int resident = blocks_per_sm(tile, shared_per_multiprocessor);
+      if (resident > 0) plans.push_back({t, splits, estimate(tile, size, splits, multiprocessors, resident)});
+    }
   }
   std::ranges::stable_sort(plans, {}, &ConvPlan::cycles);
   return plans;

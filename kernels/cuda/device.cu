@@ -42,7 +42,12 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none) {
     if (cudaGetDeviceProperties(&p, i) != cudaSuccess) continue;
     const int capability = 10 * p.major + p.minor;
     if (capability >= kOldestCapability) {
-      devices.push_back({i, p.name, capability, p.multiProcessorCount, p.totalGlobalMem});
+      CudaDeviceInfo device{i, p.name, capability, p.multiProcessorCount, p.totalGlobalMem};
+      device.l2_bytes = static_cast<std::size_t>(p.l2CacheSize);
+      device.shared_per_multiprocessor = static_cast<int>(p.sharedMemPerMultiprocessor);
+      cudaDeviceGetAttribute(&device.clock_khz, cudaDevAttrClockRate, i);
+      cudaDeviceGetAttribute(&device.memory_clock_khz, cudaDevAttrMemoryClockRate, i);
+      devices.push_back(device);
     } else {
       why_none = std::string("the ") + p.name + " has compute capability " + std::to_string(p.major) + "." +
                  std::to_string(p.minor) + ", and this build needs " + std::to_string(kOldestCapability / 10) + "." +

@@ -18,6 +18,9 @@ struct CudaDeviceInfo {
   std::string name;
   int capability = 0, multiprocessors = 0;
   std::size_t memory = 0;  // bytes
+  std::size_t l2_bytes = std::size_t{4} << 20;
+  int shared_per_multiprocessor = 164 << 10;  // bytes of shared memory
+  int clock_khz = 0, memory_clock_khz = 0;    // at most
 };
 
 // The devices that the kernels run on (capability 8.0 and up); if there are none, `why_none` says why, as part of a sentence.
@@ -54,7 +57,9 @@ Status wait(const Cuda&);
 class CudaStream {
  public:
   CudaStream();  // throws Error
-  Cuda on(const CudaDeviceInfo& device) const { return {stream_.get(), device.multiprocessors, device.capability}; }
+  Cuda on(const CudaDeviceInfo& device) const {
+    return {stream_.get(), device.multiprocessors, device.capability, device.shared_per_multiprocessor};
+  }
 
  private:
   std::unique_ptr<void, void (*)(void*)> stream_{nullptr, nullptr};
