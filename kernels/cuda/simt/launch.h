@@ -8,7 +8,7 @@
 #include "kernels/cuda/simt/platform.h"
 
 #if MFS_SIMT_HARDWARE
-#include <cuda_runtime.h>
+#include "kernels/cuda/simt/shared_allowance.h"
 #else
 #include "kernels/cuda/simt/emulation/machine.h"
 #endif
@@ -28,11 +28,8 @@ inline Status cuda_status(cudaError_t error, const LaunchShape& shape) {
 template <class... Params, class... Args>
 Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
   if (Status s = check(shape); !s) return s;
-  if (shape.shared_bytes > 48 * 1024) {
-    const auto bytes = static_cast<int>(shape.shared_bytes);
-    const cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-    if (Status s = cuda_status(error, shape); !s) return s;
-  }
+  if (Status s = cuda_status(allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes), shape); !s)
+    return s;
   cudaLaunchAttribute attributes[3] = {};
   unsigned count = 0;
   if (shape.cluster.count() > 1) {
