@@ -5,17 +5,16 @@
 namespace mfs::bench {
 namespace {
 
-void run_case(benchmark::State& state, const Shape& shape, DType dtype) {
-  RotatingTensor src(shape, dtype), residual(shape, dtype), dst(shape, dtype), gate({shape.n, 1, 1, shape.c}, DType::kF32);
-  const auto next = [&] { return ChannelScale{src.next(), gate.next(), residual.next(), true, dst.next()}; };
-  measure(state, cost(next()), dtype, [&] { return run(settings().cpu, next()); });
-}
-
 const bool kRegistered = [] {
-  for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    for (const Shape& shape : {Shape{1, 128, 128, 256}, Shape{1, 64, 64, 256}}) {
-      add("channel_scale " + to_string(shape) + " " + name_of(dtype),
-          [=](benchmark::State& state) { run_case(state, shape, dtype); });
+  for (const Variant& v : kVariants) {
+    for (const int size : {128, 64}) {
+      const Shape shape{v.batch, size, size, 256};
+      add("channel_scale " + to_string(shape), v, [=](auto& bench) {
+        RotatingTensor src = bench.tensor(shape, v.dtype), residual = bench.tensor(shape, v.dtype);
+        RotatingTensor dst = bench.tensor(shape, v.dtype), gate = bench.tensor({shape.n, 1, 1, shape.c}, DType::kF32);
+        const auto next = [&] { return ChannelScale{src.next(), gate.next(), residual.next(), true, dst.next()}; };
+        bench.measure(cost(next()), v.dtype, [&] { return run(bench.device(), next()); });
+      });
     }
   }
   return true;

@@ -1,11 +1,10 @@
-// Every distinct convolution of resnet-multi at 512x512 (network.md, section 2), next to oneDNN alone.
+// Every distinct convolution of resnet-multi at 512x512, next to a vendor's library.
 #include "kernels/conv.h"
 
 #include <sstream>
 #include <vector>
 
-#include "benchmarks/support/bench.h"
-#include "benchmarks/support/onednn_conv.h"
+#include "benchmarks/support/conv_case.h"
 
 namespace mfs::bench {
 namespace {
@@ -14,32 +13,33 @@ struct Case {
   const char* name;
   int cin, size, cout, kernel = 1, stride = 1, dilation = 1;
   bool residual = false, relu = true;
+  int count = 1;  // in the network
 };
 
 constexpr Case kCases[] = {
     {"conv1", 4, 512, 64, 7, 2},
     {"layer1.0.conv1", 64, 128, 64},
-    {"layer1.*.conv2", 64, 128, 64, 3},
-    {"layer1.*.conv3", 64, 128, 256, 1, 1, 1, true},
+    {"layer1.*.conv2", 64, 128, 64, 3, 1, 1, false, true, 3},
+    {"layer1.*.conv3", 64, 128, 256, 1, 1, 1, true, true, 3},
     {"layer1.0.downsample", 64, 128, 256, 1, 1, 1, false, false},
-    {"layer1.1-2.conv1", 256, 128, 64},
+    {"layer1.1-2.conv1", 256, 128, 64, 1, 1, 1, false, true, 2},
     {"layer2.0.conv1", 256, 128, 128, 1, 2},
-    {"layer2.*.conv2", 128, 64, 128, 3},
-    {"layer2.*.conv3", 128, 64, 512, 1, 1, 1, true},
+    {"layer2.*.conv2", 128, 64, 128, 3, 1, 1, false, true, 4},
+    {"layer2.*.conv3", 128, 64, 512, 1, 1, 1, true, true, 4},
     {"layer2.0.downsample", 256, 128, 512, 1, 2, 1, false, false},
-    {"layer2.1-3.conv1", 512, 64, 128},
+    {"layer2.1-3.conv1", 512, 64, 128, 1, 1, 1, false, true, 3},
     {"layer3.0.conv1", 512, 64, 256},
-    {"layer3.*.conv2", 256, 64, 256, 3, 1, 2},
-    {"layer3.*.conv3", 256, 64, 1024, 1, 1, 1, true},
+    {"layer3.*.conv2", 256, 64, 256, 3, 1, 2, false, true, 23},
+    {"layer3.*.conv3", 256, 64, 1024, 1, 1, 1, true, true, 23},
     {"layer3.0.downsample", 512, 64, 1024, 1, 1, 1, false, false},
-    {"layer3.1-22.conv1", 1024, 64, 256},
+    {"layer3.1-22.conv1", 1024, 64, 256, 1, 1, 1, false, true, 22},
     {"layer4.0.conv1", 1024, 64, 512},
-    {"layer4.*.conv2", 512, 64, 512, 3, 1, 4},
-    {"layer4.*.conv3", 512, 64, 2048, 1, 1, 1, true},
+    {"layer4.*.conv2", 512, 64, 512, 3, 1, 4, false, true, 3},
+    {"layer4.*.conv3", 512, 64, 2048, 1, 1, 1, true, true, 3},
     {"layer4.0.downsample", 1024, 64, 2048, 1, 1, 1, false, false},
-    {"layer4.1-2.conv1", 2048, 64, 512},
+    {"layer4.1-2.conv1", 2048, 64, 512, 1, 1, 1, false, true, 2},
     {"init.0", 4, 512, 256, 7, 2},
-    {"fusion.0-1.conv1-2", 256, 128, 256, 3},
+    {"fusion.0-1.conv1-2", 256, 128, 256, 3, 1, 1, false, true, 4},
     {"fusion.2.conv1", 256, 128, 256, 3, 2},
     {"fusion.2.conv2", 256, 64, 256, 3},
     {"fusion.2.downsample", 256, 128, 256, 1, 2, 1, false, false},
@@ -51,40 +51,17 @@ constexpr Case kCases[] = {
     {"layer5.final", 512, 64, 1, 1, 1, 1, false, false},
 };
 
-Conv problem_of(const Case& c, DType dtype) {
+Conv problem_of(const Case& c, const Variant& v) {
   const int pad = c.dilation * (c.kernel / 2), size = conv_size(c.size, c.kernel, c.stride, c.dilation, pad);
-  return {.src = {1, c.size, c.size, c.cin},
-          .dst = {1, size, size, c.cout},
+  return {.src = {v.batch, c.size, c.size, c.cin},
+          .dst = {v.batch, size, size, c.cout},
           .kernel = c.kernel,
           .stride = c.stride,
           .dilation = c.dilation,
           .pad = pad,
-          .dtype = dtype,
+          .dtype = v.dtype,
           .residual = c.residual,
           .relu = c.relu};
-}
-
-void run_case(benchmark::State& state, const Conv& problem) {
-  const Cpu cpu = settings().cpu;
-  const std::vector<float> weights(static_cast<std::size_t>(problem.dst.c) * problem.src.c * problem.kernel * problem.kernel,
-                                   0.01f);
-  const std::vector<float> bias(static_cast<std::size_t>(problem.dst.c), 0.1f);
-  const auto conv = prepare(cpu, problem, weights.data(), bias.data());
-  const AlignedBuffer scratch(conv->scratch_bytes());
-  RotatingTensor src(problem.src, problem.dtype), dst(problem.dst, problem.dtype);
-  const OneDnnConv peer(cpu, problem);
-  const auto elements = [&](std::size_t bytes) { return static_cast<std::int64_t>(bytes / size_of(problem.dtype)); };
-  RotatingBuffer peer_src(elements(peer.src_bytes()), problem.dtype), peer_dst(elements(peer.dst_bytes()), problem.dtype);
-  // Both stay on one set of tensors: in the network, too, the source was written just before.
-  const View from = src.next();
-  const MutView to = dst.next();
-  std::byte *peer_from = peer_src.next(), *peer_to = peer_dst.next();
-  measure_against(
-      state, cost(problem), problem.dtype,
-      [&] {
-        return conv->run(cpu, {from, problem.residual ? View(to) : View(), {}, to, scratch.data()});
-      },
-      [&] { peer.run(peer_from, peer_to); });
 }
 
 std::string text(const Case& c) {
@@ -97,11 +74,13 @@ std::string text(const Case& c) {
 }
 
 const bool kRegistered = [] {
-  for (const DType dtype : {DType::kF32, DType::kBF16}) {
-    if (!has_conv(Cpu{}, dtype)) continue;
+  for (const Variant& v : kVariants) {
+    bool on_cpu = false;
+    if constexpr (MFS_HAVE_CPU != 0) on_cpu = has_conv(Cpu{}, v.dtype);
     for (const Case& c : kCases) {
-      const Conv problem = problem_of(c, dtype);
-      add("conv " + text(c) + " " + name_of(dtype), [=](benchmark::State& state) { run_case(state, problem); });
+      const Conv problem = problem_of(c, v);
+      add(
+          "conv " + text(c), v, [=, count = c.count](auto& bench) { measure_conv(bench, problem, count); }, on_cpu);
     }
   }
   return true;

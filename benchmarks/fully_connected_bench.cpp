@@ -5,20 +5,26 @@
 namespace mfs::bench {
 namespace {
 
-void run_case(benchmark::State& state, int k, int m, Activation activation) {
-  RotatingTensor src({1, 1, 1, k}, DType::kF32), dst({1, 1, 1, m}, DType::kF32), bias({1, 1, 1, m}, DType::kF32);
-  RotatingTensor weights({1, 1, m, k}, DType::kF32);
-  const auto next = [&] {
-    return FullyConnected{src.next(), static_cast<const float*>(weights.next().data),
-                          static_cast<const float*>(bias.next().data), activation, dst.next()};
-  };
-  measure(state, cost(next()), DType::kF32, [&] { return run(settings().cpu, next()); });
-}
+struct Case {
+  int k, m;
+  Activation activation;
+  const char* text;
+};
+constexpr Case kCases[] = {{256, 16, Activation::kRelu, "256->16 relu"}, {16, 256, Activation::kSigmoid, "16->256 sigmoid"}};
 
 const bool kRegistered = [] {
-  add("fully_connected 256->16 relu f32", [](benchmark::State& state) { run_case(state, 256, 16, Activation::kRelu); });
-  return add("fully_connected 16->256 sigmoid f32",
-             [](benchmark::State& state) { run_case(state, 16, 256, Activation::kSigmoid); });
+  for (const Case& c : kCases) {
+    add(std::string("fully_connected ") + c.text + " f32", [=](auto& bench) {
+      RotatingTensor src = bench.tensor({1, 1, 1, c.k}, DType::kF32), dst = bench.tensor({1, 1, 1, c.m}, DType::kF32);
+      RotatingTensor bias = bench.tensor({1, 1, 1, c.m}, DType::kF32), weights = bench.tensor({1, 1, c.m, c.k}, DType::kF32);
+      const auto next = [&] {
+        return FullyConnected{src.next(), static_cast<const float*>(weights.next().data),
+                              static_cast<const float*>(bias.next().data), c.activation, dst.next()};
+      };
+      bench.measure(cost(next()), DType::kF32, [&] { return run(bench.device(), next()); });
+    });
+  }
+  return true;
 }();
 
 }  // namespace

@@ -1,46 +1,127 @@
 #!/bin/sh
-# Everything that only a GPU can show, in ten minutes: tests, sanitizers, figures. Each stage is a process of its own under a time
-# limit, and a failing one does not stop the later ones. Needs the programs of a build with MFS_CUDA=ON and MFS_BENCHMARKS=ON,
-# and the program of the target simt_conformance_hardware; of the machine only the driver and compute-sanitizer.
+# Everything that only a GPU can show, in ten minutes: tests, figures, sanitizers. Each stage is a process of its own under a time
+# limit, a failing one does not stop the later ones, and none begins that could not end before the whole limit. Ends with one
+# short table. Needs the programs of a build with MFS_CUDA=ON, MFS_TESTS=ON and MFS_BENCHMARKS=ON and those of the target
+# simt_conformance_hardware; of the machine only the driver. Used where they are there: compute-sanitizer, the libraries cuDNN and
+# cuBLASLt (of a CUDA toolkit or of Python packages), PyTorch.
 #
 #   benchmarks/gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]
+#
+# The first weights file is the one that PyTorch is compared on. LIMIT (seconds, default 590) and PYTHON may be set.
 set -u
+if [ $# -lt 2 ]; then
+  echo "usage: gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]" >&2
+  exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
 bin=$1 out=$2
 shift 2
-mkdir -p "$out"
+mkdir -p "$out" || exit 2
 table=$out/table.txt
 : > "$table"
+limit=${LIMIT:-590}
+python=${PYTHON:-python3}
+start=$(date +%s)
 
 # stage NAME SECONDS COMMAND...: runs it, keeps its output, notes how it ended.
 stage() {
-  name=$1 limit=$2
+  name=$1 most=$2
   shift 2
   begin=$(date +%s)
-  timeout -k 5 "$limit" "$@" > "$out/$name.log" 2>&1
+  left=$((limit - (begin - start) - 6))
+  [ "$most" -le "$left" ] || most=$left
+  if [ "$most" -lt 3 ]; then
+    printf '%-28s %-14s\n' "$name" "no time left" >> "$table"
+    return 1
+  fi
+  timeout -k 5 "$most" "$@" > "$out/$name.log" 2>&1
   code=$?
   case $code in
     0) result=passed ;;
     77) result=skipped ;;
     124 | 137) result="out of time" ;;
+    127) result="not there" ;;
     *) result="FAILED ($code)" ;;
   esac
-  printf '%-28s %-12s %4s s\n' "$name" "$result" $(($(date +%s) - begin)) | tee -a "$table"
+  printf '%-28s %-14s %4s s\n' "$name" "$result" $(($(date +%s) - begin)) >> "$table"
+  echo "$name: $result"
+  return $code
 }
 
-stage device 10 nvidia-smi
-stage conformance 30 "$bin/simt_conformance_hardware"
-stage kernel_tests 120 "$bin/mfs_cuda_kernel_tests"
-stage network_test 90 "$bin/mfs_cuda_network_test"
+# detail NAME PATTERN: lines of a stage's output that belong into the table.
+detail() {
+  [ -f "$out/$1.log" ] && grep -E "$2" "$out/$1.log" | sed 's/^/  /' >> "$table"
+}
+
+# Libraries of NVIDIA that Python brought along, for dlopen.
+packages=$("$python" -c 'import os, sysconfig; print(os.path.join(sysconfig.get_paths()["purelib"], "nvidia"))' 2> /dev/null)
+for folder in "$bin" "$packages"/*/lib /usr/local/cuda*/lib64 /usr/local/cuda*/lib; do
+  [ -d "$folder" ] && LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
+done
+export LD_LIBRARY_PATH
+
+stage device 10 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem,clocks.sm,power.limit,temperature.gpu --format=csv
+detail device ','
+
+stage conformance_portable 15 "$bin/simt_conformance_portable"
+stage conformance_hopper 20 "$bin/simt_conformance_hopper"
+stage kernel_tests 60 "$bin/mfs_cuda_kernel_tests"
+stage network_test 45 "$bin/mfs_cuda_network_test"
+
+# bench NAME SECONDS FILTER: cases of mfs_benchmarks, with a JSON file. Their names end in "/manual_time".
+bench() {
+  stage "$1" "$2" "$bin/mfs_benchmarks" --device cuda --benchmark_min_time=0.02 "--benchmark_filter=$3" \
+    "--benchmark_out=$out/$1.json" --benchmark_out_format=json
+}
+bench convolutions 45 '^conv .* f16/'
+detail convolutions '^(device|measured|no peer|f16)'
+bench convolutions_x16 60 '^conv .* f16x16/'
+detail convolutions_x16 '^(no peer|f16)'
+bench operations 45 '^(channel_scale|concat|global_average|max_pool|pyramid_.*|resize_bilinear|fully_connected) .* (f16|f16x16|f32)/'
+detail operations 'f16x16'
+bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|background_blur)'
+detail photo_operations '^(preprocess|upsample|cut|overlay|background)'
+
+# network NAME WEIGHTS OPTIONS...: the whole network, twice the same bits, step by step.
+network() {
+  run=$1 file=$2
+  shift 2
+  stage "$run" 30 "$bin/mfs_cuda_network_bench" --weights "$file" --json "$out/$run.json" "$@"
+  detail "$run" '^(kernels|tap|sum)'
+}
+batches=no
+"$bin/mfs_cuda_network_bench" --help 2> /dev/null | grep -q -e '--batch' && batches=yes
 for weights in "$@"; do
-  name=$(basename "$weights" .safetensors)
-  stage "bench_$name" 45 "$bin/mfs_cuda_network_bench" --weights "$weights" --steps --json "$out/bench_$name.json"
-  grep -E '^(kernels|tap|sum)' "$out/bench_$name.log" | sed "s/^/  /" | tee -a "$table"
+  title=$(basename "$weights" .safetensors)
+  network "network_$title" "$weights" --steps
+  if [ "$batches" = yes ]; then
+    network "network_${title}_x16" "$weights" --batch 16
+  fi
+  bits=$out/bits_$title
+  photo=$here/../tools/demo/cat.jpg
+  if [ -x "$bin/mfs_infer" ] && [ -f "$photo" ]; then
+    stage "same_bits_$title" 20 sh -c 'for i in 1 2; do "$1" "$2" --device cuda --click 100,100 --weights "$3" -q --overwrite \
+      -o "$4.$i.png" --prob "$4.$i.npy" || exit 1; done; cmp "$4.1.npy" "$4.2.npy"' \
+      sh "$bin/mfs_infer" "$photo" "$weights" "$bits"
+  fi
 done
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
 small='--test-case=max_pool*,conv with*,conv tiles*,channel_scale*,global_average*,pyramid*,upsample*,cut*,concat*,fully*'
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 for tool in memcheck racecheck initcheck synccheck; do
-  stage "sanitizer_$tool" 40 "${sanitizer:-compute-sanitizer}" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" "$small"
+  stage "sanitizer_$tool" 30 "${sanitizer:-compute-sanitizer}" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" "$small"
 done
-! grep -q -E 'FAILED|out of time' "$table"
+
+# Last, with all the time that is left: compiling for torch.compile takes long.
+if [ $# -gt 0 ] && "$python" -c 'import torch' 2> /dev/null; then
+  for batch in 1 16 4; do
+    stage "pytorch_x$batch" 150 "$python" "$here/peers/gpu_peers.py" --weights "$1" --bin "$bin" --batches "$batch" \
+      --json "$out/pytorch_x$batch.json"
+    detail "pytorch_x$batch" '^\|'
+  done
+fi
+
+echo
+cat "$table"
+! grep -q -E 'FAILED|out of time|no time left' "$table"

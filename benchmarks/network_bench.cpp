@@ -10,6 +10,7 @@
 #include "benchmarks/support/onednn_conv.h"
 #include "layers/network.h"
 #include "mfs/mfs.hpp"
+#include "runtime/aligned_buffer.h"
 
 namespace mfs::bench {
 namespace {
@@ -49,7 +50,7 @@ class Alone {
       gmac_ += static_cast<double>(c.dst.elements()) * c.src.c * c.kernel * c.kernel * 1e-9;
     }
     const std::size_t element = size_of(problems.front().dtype);
-    src_.emplace(static_cast<std::int64_t>(src / element), problems.front().dtype);
+    src_.emplace(cpu, static_cast<std::int64_t>(src / element), problems.front().dtype);
     dst_ = AlignedBuffer(dst);
     src_data_ = src_->next();
   }
@@ -96,7 +97,7 @@ class Clicker {
         session_(model_, {.network_width = o.size.empty() ? 0 : o.size[0], .network_height = o.size.empty() ? 0 : o.size[1]}),
         width_(o.photo[0]),
         height_(o.photo[1]),
-        photo_(std::int64_t{3} * width_ * height_, DType::kU8),
+        photo_(Cpu{o.threads}, std::int64_t{3} * width_ * height_, DType::kU8),
         mask_(static_cast<std::size_t>(width_) * height_) {
     for (int i = 0; i < 3; ++i) click();
   }
@@ -208,7 +209,7 @@ int run(int argc, char** argv) {
   }
   if (o.on_request) return serve(o), 0;
   settings().cpu.threads = o.threads;
-  settings().card = measure_device(o.threads);
+  settings().card = measure_device(settings().cpu);
   if (!o.json) std::printf("%s\n", to_string(settings().card).c_str());
   for (const std::string& precision : o.precisions) compare(o, precision);
   return 0;

@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from folding import fold_batch_norm
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
@@ -55,18 +56,6 @@ class PoolByMatrix(nn.Module):
 
     def forward(self, x):
         return self.rows @ (x @ self.columns)
-
-
-def fold_batch_norm(module):
-    """Folds every batch norm into the convolution before it, in place."""
-    children = list(module.named_children())
-    for (name, child), (next_name, following) in zip(children, children[1:]):
-        if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(child, following))
-            setattr(module, next_name, nn.Identity())
-    for _, child in module.named_children():
-        fold_batch_norm(child)
-    return module
 
 
 def export_onnx(network, x, path):

@@ -1,36 +1,93 @@
 #include "benchmarks/support/bench.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace mfs::bench {
+namespace {
+
+struct Kept {
+  std::string name;
+  std::function<void(benchmark::State&)> body;
+};
+std::vector<Kept>& kept(const Cpu*) {
+  static std::vector<Kept> all;
+  return all;
+}
+std::vector<Kept>& kept(const Cuda*) {
+  static std::vector<Kept> all;
+  return all;
+}
+
+template <typename Device>
+void register_kept(const Device* device) {
+  for (const Kept& k : kept(device)) {
+    const auto guarded = [body = k.body](benchmark::State& state) {
+      try {
+        body(state);
+      } catch (const std::exception& e) {
+        state.SkipWithError(e.what());
+      }
+    };
+    benchmark::RegisterBenchmark(k.name.c_str(), guarded)->UseManualTime()->Unit(benchmark::kMicrosecond);
+  }
+}
+
+}  // namespace
 
 Settings& settings() {
   static Settings instance;
   return instance;
 }
 
-bool add(const std::string& name, std::function<void(benchmark::State&)> body) {
-  benchmark::RegisterBenchmark(name.c_str(), std::move(body))->UseManualTime()->Unit(benchmark::kMicrosecond);
-  return true;
+std::string to_string(const Variant& v) {
+  std::string text = name_of(v.dtype);
+  if (v.batch > 1) text.append("x").append(std::to_string(v.batch));
+  return text;
 }
 
-void fail(benchmark::State& state, const Status& status) { state.SkipWithError(status.message().c_str()); }
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+void keep(const Cpu* device, const std::string& name, std::function<void(benchmark::State&)> body) {
+  kept(device).push_back({name, std::move(body)});
 }
+void keep(const Cuda* device, const std::string& name, std::function<void(benchmark::State&)> body) {
+  kept(device).push_back({name, std::move(body)});
+}
+void register_all(const Cpu* device) { register_kept(device); }
+void register_all(const Cuda* device) { register_kept(device); }
 
-void report(benchmark::State& state, const Cost& cost, DType dtype, std::vector<double> seconds,
-            std::vector<double> peer_seconds) {
-  const double time = median(std::move(seconds));
+void run_turns(benchmark::State& state, const Problem& problem, Stopwatch& ours, const std::vector<Rival>& rivals) {
+  std::vector<double> own;
+  std::vector<std::vector<double>> theirs(rivals.size());
+  for (auto _ : state) {
+    own.push_back(ours.seconds());
+    double turn = own.back();
+    for (std::size_t i = 0; i < rivals.size(); ++i) {
+      theirs[i].push_back(rivals[i].watch->seconds());
+      turn += theirs[i].back();
+    }
+    state.SetIterationTime(turn);
+  }
+  const double time = median(std::move(own));
+  const auto bytes = static_cast<double>(problem.cost.bytes_read + problem.cost.bytes_written);
+  const auto flops = static_cast<double>(problem.cost.flops);
   state.counters["us"] = time * 1e6;
-  state.counters["GB/s"] = static_cast<double>(cost.bytes_read + cost.bytes_written) / time * 1e-9;
-  state.counters["GFLOP/s"] = static_cast<double>(cost.flops) / time * 1e-9;
-  state.counters["% of peak"] = 100 * settings().card.least_seconds(cost, dtype) / time;
-  if (!peer_seconds.empty()) state.counters["peer us"] = median(std::move(peer_seconds)) * 1e6;
+  state.counters["bytes"] = bytes;
+  state.counters["flops"] = flops;
+  state.counters["GB/s"] = bytes / time * 1e-9;
+  state.counters["TFLOP/s"] = flops / time * 1e-12;
+  state.counters["% of peak"] = 100 * settings().card.least_seconds(problem.cost, problem.dtype) / time;
+  state.counters["count"] = problem.count;
+  std::string label = problem.algorithm;
+  double best = 0;
+  for (std::size_t i = 0; i < rivals.size(); ++i) {
+    const double peer = median(std::move(theirs[i]));
+    state.counters[rivals[i].library + " us"] = peer * 1e6;
+    if (best == 0 || peer < best) best = peer;
+    label.append(label.empty() ? "" : " | ").append(rivals[i].algorithm);
+  }
+  if (best > 0) state.counters["peer us"] = best * 1e6;
+  state.SetLabel(label);
 }
 
 }  // namespace mfs::bench

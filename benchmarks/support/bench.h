@@ -1,71 +1,91 @@
-// What the benchmark of an operation needs: settings, registration and timing.
+// What the benchmark of an operation needs: registration on every backend, data, timing.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
-#include <chrono>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "benchmarks/support/device_card.h"
 #include "benchmarks/support/rotating.h"
-#include "kernels/backend.h"
+#include "benchmarks/support/settings.h"
+#include "benchmarks/support/stopwatch.h"
 #include "kernels/status.h"
 
 namespace mfs::bench {
 
-using namespace mfs::core;  // NOLINT: benchmarks are about nothing else
-
-// Written by main() before the first benchmark runs.
-struct Settings {
-  Cpu cpu;
-  DeviceCard card;
+// The same problem solved by somebody else.
+struct Rival {
+  std::string library, algorithm;
+  std::unique_ptr<Stopwatch> watch;
 };
-Settings& settings();
 
-// Registers at static initialisation; `body` measures once with measure() or measure_against().
-bool add(const std::string& name, std::function<void(benchmark::State&)> body);
+struct Problem {
+  Cost cost;
+  DType dtype;
+  std::string algorithm{};  // of ours
+  int count = 1;            // how often the network has it
+};
 
-inline double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+// Ours and the others turn by turn, so that all see the same state of the machine.
+void run_turns(benchmark::State& state, const Problem& problem, Stopwatch& ours, const std::vector<Rival>& rivals);
 
-void fail(benchmark::State& state, const Status& status);
-void report(benchmark::State& state, const Cost& cost, DType dtype, std::vector<double> seconds,
-            std::vector<double> peer_seconds = {});
+// One case on one device.
+template <typename Device>
+class Bench {
+ public:
+  explicit Bench(benchmark::State& state) : state_(state), device_(chosen(static_cast<const Device*>(nullptr))) {}
 
-// Times `op`, a function from nothing to Status, and reports against `cost`.
-template <typename Op>
-void measure(benchmark::State& state, const Cost& cost, DType dtype, Op&& op) {
-  std::vector<double> seconds;
-  for (auto _ : state) {
-    const double begin = seconds_now();
-    const Status status = op();
-    seconds.push_back(seconds_now() - begin);
-    if (!status) return fail(state, status);
-    state.SetIterationTime(seconds.back());
+  const Device& device() const { return device_; }
+  RotatingTensor tensor(Shape shape, DType dtype, int pitch = 0) const { return {device_, shape, dtype, pitch}; }
+  RotatingBuffer buffer(std::int64_t elements, DType dtype) const { return {device_, elements, dtype}; }
+  Memory memory(std::size_t bytes) const { return {device_, bytes}; }
+
+  void measure(const Cost& cost, DType dtype, Operation operation) { measure_against({cost, dtype}, std::move(operation), {}); }
+  void measure_against(const Problem& problem, Operation operation, const std::vector<Rival>& rivals) {
+    run_turns(state_, problem, *watch(problem.cost, std::move(operation)), rivals);
   }
-  report(state, cost, dtype, std::move(seconds));
-}
-
-// The same next to a peer that solves the same problem, turn by turn, so that both see the same state of the machine.
-template <typename Op, typename Peer>
-void measure_against(benchmark::State& state, const Cost& cost, DType dtype, Op&& op, Peer&& peer) {
-  std::vector<double> seconds, peer_seconds;
-  for (auto _ : state) {
-    double begin = seconds_now();
-    const Status status = op();
-    seconds.push_back(seconds_now() - begin);
-    if (!status) return fail(state, status);
-    begin = seconds_now();
-    peer();
-    peer_seconds.push_back(seconds_now() - begin);
-    state.SetIterationTime(seconds.back() + peer_seconds.back());
+  std::unique_ptr<Stopwatch> watch(const Cost& cost, Operation operation) const {
+    return stopwatch(device_, cost.bytes_read + cost.bytes_written, std::move(operation));
   }
-  report(state, cost, dtype, std::move(seconds), std::move(peer_seconds));
+
+ private:
+  benchmark::State& state_;
+  Device device_;
+};
+
+// A case of one device, kept until register_all() gives those of the chosen device to Google Benchmark.
+void keep(const Cpu*, const std::string& name, std::function<void(benchmark::State&)> body);
+void keep(const Cuda*, const std::string& name, std::function<void(benchmark::State&)> body);
+void register_all(const Cpu*);
+void register_all(const Cuda*);
+
+template <typename Device, typename Body>
+void add_to(const Device* device, const std::string& name, Body body) {
+  keep(device, name, [body](benchmark::State& state) {
+    Bench<Device> bench(state);
+    body(bench);
+  });
 }
 
-double median(std::vector<double> values);
+// At static initialisation, on each backend of this build: `body` takes a Bench of any device and measures once.
+template <typename Body>
+bool add(const std::string& name, Body body) {
+  if constexpr (MFS_HAVE_CPU != 0) add_to(static_cast<const Cpu*>(nullptr), name, body);
+  if constexpr (MFS_HAVE_CUDA != 0) add_to(static_cast<const Cuda*>(nullptr), name, body);
+  return true;
+}
+
+// The same where the variant is taken; its text ends the name.
+template <typename Body>
+bool add(const std::string& name, const Variant& v, Body body, bool on_cpu = true) {
+  const std::string full = name + " " + to_string(v);
+  constexpr const Cpu* kCpu = nullptr;
+  constexpr const Cuda* kCuda = nullptr;
+  if constexpr (MFS_HAVE_CPU != 0)
+    if (on_cpu && takes(kCpu, v)) add_to(kCpu, full, body);
+  if constexpr (MFS_HAVE_CUDA != 0)
+    if (takes(kCuda, v)) add_to(kCuda, full, body);
+  return true;
+}
 
 }  // namespace mfs::bench

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 #include <vector>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -103,37 +102,23 @@ double measure_flops(const core::Cpu& cpu, float (*work)(float), double flops) {
 
 }  // namespace
 
-double DeviceCard::least_seconds(const core::Cost& cost, core::DType t) const {
-  const double bytes = static_cast<double>(cost.bytes_read + cost.bytes_written);
-  return std::max(bytes / copy_gb_per_s, static_cast<double>(cost.flops) / peak_gflop_per_s(t)) * 1e-9;
-}
-
-DeviceCard measure_device(int threads) {
-  const core::Cpu cpu{threads};
+DeviceCard measure_device(const core::Cpu& cpu) {
   DeviceCard card;
-  card.processor = processor_name();
-  card.cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  card.threads = threads;
-  card.l3_bytes = l3_bytes();
-  card.copy_gb_per_s = measure_copy(cpu, 4 * card.l3_bytes);
+  card.device = processor_name();
+  card.cache_bytes = l3_bytes();
+  card.details = std::to_string(sysconf(_SC_NPROCESSORS_ONLN)) + " cores, L3 " + std::to_string(card.cache_bytes >> 20) +
+                 " MiB, " + std::to_string(cpu.threads) + " threads";
+  card.copy_gb_per_s = measure_copy(cpu, 4 * card.cache_bytes);
   card.f32_gflop_per_s = measure_flops(cpu, multiply_add, 2.0 * kChains * kLanes * kSteps);
-  card.bf16_gflop_per_s = card.f32_gflop_per_s;
+  card.half_gflop_per_s = card.f32_gflop_per_s;
+  card.half_by = "f32";
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512bf16")) {
-    card.bf16_gflop_per_s = measure_flops(cpu, dot_products, 4.0 * kChains * kLanes * kSteps);
+    card.half_gflop_per_s = measure_flops(cpu, dot_products, 4.0 * kChains * kLanes * kSteps);
+    card.half_by = "avx512_bf16";
   }
 #endif
   return card;
-}
-
-std::string to_string(const DeviceCard& card) {
-  std::ostringstream s;
-  s.precision(1);
-  s << std::fixed << "device     " << card.processor << ", " << card.cores << " cores, L3 " << (card.l3_bytes >> 20) << " MiB\n"
-    << "threads    " << card.threads << "\n"
-    << "measured   copy " << card.copy_gb_per_s << " GB/s, f32 " << card.f32_gflop_per_s << " GFLOP/s, bf16 "
-    << card.bf16_gflop_per_s << " GFLOP/s\n";
-  return s.str();
 }
 
 }  // namespace mfs::bench

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""mfs_benchmarks on the emulated GPU: what it prints and writes. Figures mean nothing there."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*command):
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300)
+
+
+def main():
+    program = sys.argv[1]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        cases = "^fully_connected"  # a convolution would take minutes
+        done = run(program, "--device", "cuda", "--benchmark_min_time=0.0001", f"--benchmark_filter={cases}",
+                   f"--benchmark_out={report}", "--benchmark_out_format=json")  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "emulated GPU" in done.stdout, done.stdout
+        content = json.loads(report.read_text())
+        assert content["context"]["16-bit by"] == "mma.sync", content["context"]
+        runs = {r["name"].removesuffix("/manual_time"): r for r in content["benchmarks"]}
+        assert len(runs) == 2, list(runs)
+        for name, r in runs.items():
+            for counter in ("us", "GB/s", "TFLOP/s", "% of peak", "bytes", "flops", "count"):
+                assert r[counter] > 0, (name, counter)
+            assert "peer us" not in r, name
+        assert runs["fully_connected 256->16 relu f32"]["flops"] >= 2 * 256 * 16, runs
+
+        means = run(sys.executable, ROOT / "benchmarks" / "plot.py", report)
+        assert means.returncode == 0 and means.stdout == "", means.stdout + means.stderr
+        no_report = Path(folder) / "other.json"
+        no_report.write_text("{}")
+        refused = run(sys.executable, ROOT / "benchmarks" / "plot.py", no_report)
+        assert refused.returncode == 1 and "is not a report" in refused.stderr, refused.stderr
+
+    for arguments, sentence in ((["--device", "cuda:7"], "no usable device cuda:7"), (["--device", "cpu"], "no engine for cpu")):
+        refused = run(program, *arguments)
+        assert refused.returncode == 1 and sentence in refused.stderr, refused.stderr
+    assert run(program, "--threads", "x").returncode == 2
+    print("passed")
+
+
+if __name__ == "__main__":
+    main()
