@@ -1,4 +1,9 @@
 // simt_conformance: every wrapper against a scalar reference, bit for bit. The first thing to run on a GPU.
+//
+// MFS_CONFORMANCE_HOPPER = 0 leaves out what only capability 9.0 has, so that the rest can be compiled for older GPUs.
+#ifndef MFS_CONFORMANCE_HOPPER
+#define MFS_CONFORMANCE_HOPPER 1
+#endif
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -7,7 +12,11 @@
 
 #include "kernels/cuda/simt/launch.h"
 #include "tests/simt/buffer.h"
+#if MFS_CONFORMANCE_HOPPER
 #include "tests/simt/conformance_hopper_kernels.h"
+#else
+#include "tests/simt/conformance_kernels.h"
+#endif
 
 namespace mfs::test {
 namespace {
@@ -23,7 +32,20 @@ struct Runner {
   std::string finish() { return cudaDeviceSynchronize() == cudaSuccess ? "" : cudaGetErrorString(cudaGetLastError()); }
 };
 std::vector<Runner> runners() { return {{}}; }
+
+// Why this program cannot run here, or nothing.
+std::string unusable() {
+  int device = 0;
+  cudaDeviceProp p;
+  if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return cudaGetErrorString(error);
+  if (const cudaError_t error = cudaGetDeviceProperties(&p, device); error != cudaSuccess) return cudaGetErrorString(error);
+  if (MFS_CONFORMANCE_HOPPER && 10 * p.major + p.minor != 90) return std::string(p.name) + " has not capability 9.0";
+  if (p.major < 8) return std::string(p.name) + " is older than capability 8.0";
+  return {};
+}
 #else
+std::string unusable() { return {}; }
+
 struct Runner {
   simt::emulation::Options options;
   std::shared_ptr<simt::emulation::Machine> machine = std::make_shared<simt::emulation::Machine>(options);
@@ -103,9 +125,11 @@ void matrices(Runner& r) {
       launch(r.stream, shape("ldmatrix", 32, 512), load_matrix_conformance<kTiles, kTransposed>, source.data(), out.data());
   std::string error = s ? r.finish() : s.message();
   compare("ldmatrix", out.values(), loaded, error);
+#if MFS_CONFORMANCE_HOPPER
   s = launch(r.stream, shape("stmatrix", 32, 512), store_matrix_conformance<kTiles, kTransposed>, source.data(), out2.data());
   error = s ? r.finish() : s.message();
   compare("stmatrix", out2.values(), stored, error);
+#endif
 }
 
 // Small integers as elements of type T, and their values.
@@ -151,6 +175,22 @@ void products(Runner& r, const char* name) {
   compare(name, out.values(), expected, error);
 }
 
+template <int kBytes>
+void copies(Runner& r) {
+  std::vector<unsigned char> in(64 * kBytes), expected(64 * kBytes);
+  for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<unsigned char>(pattern(i));
+  for (size_t i = 0; i < in.size(); ++i) {
+    const bool kept = i / kBytes >= 32 || i % kBytes < i / kBytes % (kBytes + 1);
+    expected[i] = kept ? in[i] : 0;
+  }
+  Buffer<unsigned char> source(in), out(std::vector<unsigned char>(in.size()));
+  const Status s =
+      launch(r.stream, shape("cp.async", 32, in.size()), copy_async_conformance<kBytes>, source.data(), out.data());
+  const std::string error = s ? r.finish() : s.message();
+  compare("cp.async", out.values(), expected, error);
+}
+
+#if MFS_CONFORMANCE_HOPPER
 template <class T, int kColumns>
 void warpgroup_products(Runner& r, const char* name) {
   constexpr size_t kDepth = 32 / sizeof(T);
@@ -174,21 +214,6 @@ void warpgroup_products(Runner& r, const char* name) {
       compare(name, out.values(), expected, error);
     }
   }
-}
-
-template <int kBytes>
-void copies(Runner& r) {
-  std::vector<unsigned char> in(64 * kBytes), expected(64 * kBytes);
-  for (size_t i = 0; i < in.size(); ++i) in[i] = static_cast<unsigned char>(pattern(i));
-  for (size_t i = 0; i < in.size(); ++i) {
-    const bool kept = i / kBytes >= 32 || i % kBytes < i / kBytes % (kBytes + 1);
-    expected[i] = kept ? in[i] : 0;
-  }
-  Buffer<unsigned char> source(in), out(std::vector<unsigned char>(in.size()));
-  const Status s =
-      launch(r.stream, shape("cp.async", 32, in.size()), copy_async_conformance<kBytes>, source.data(), out.data());
-  const std::string error = s ? r.finish() : s.message();
-  compare("cp.async", out.values(), expected, error);
 }
 
 // A box of a tensor of bytes with extents {144, 7, 6, 5, 3}, partly outside; dimension 1 in steps.
@@ -289,6 +314,8 @@ void dependents(Runner& r) {
   compare("registers", out.values(), registers, error);
 }
 
+#endif
+
 void all(Runner& r) {
   shuffles(r);
   matrices<1, false>(r);
@@ -299,11 +326,12 @@ void all(Runner& r) {
   matrices<4, true>(r);
   products<Half>(r, "mma f16");
   products<BFloat16>(r, "mma bf16");
-  products<E4m3>(r, "mma e4m3");
   products<int8_t>(r, "mma s8");
   copies<4>(r);
   copies<8>(r);
   copies<16>(r);
+#if MFS_CONFORMANCE_HOPPER
+  products<E4m3>(r, "mma e4m3");
   for (const Swizzle swizzle : {Swizzle::kNone, Swizzle::k32, Swizzle::k64, Swizzle::k128}) {
     boxes<2>(r, swizzle, 1, {{-16, -2, 0, 0, 0}});
     boxes<3>(r, swizzle, 2, {{16, 1, 4, 0, 0}});
@@ -318,12 +346,14 @@ void all(Runner& r) {
   warpgroup_products<int8_t, 96>(r, "wgmma s8 n96");
   clusters(r);
   dependents(r);
+#endif
 }
 
 }  // namespace
 }  // namespace mfs::test
 
 int main() {
+  if (const std::string why = mfs::test::unusable(); !why.empty()) return std::printf("skipped: %s\n", why.c_str()), 77;
   for (mfs::test::Runner& r : mfs::test::runners()) mfs::test::all(r);
   std::printf(mfs::test::failures ? "%d comparisons failed\n" : "all wrappers conform\n", mfs::test::failures);
   return mfs::test::failures != 0;
