@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::string weights, precision = "f16", json;
   std::vector<int> size, photo{4000, 3000};  // width, height
-  int repeat = 200;
+  int repeat = 200, batch = 1;
   bool steps = false;
 };
 
@@ -53,9 +53,9 @@ Spread timed(const Cuda& cuda, int repeat, const Queue& queue) {
   return spread_of(samples);
 }
 
-// A photo of no particular content in host memory, and the request to run it.
+// A photo of no particular content in host memory, and the requests to run it, as many as a batch has.
 struct Photo {
-  explicit Photo(const std::vector<int>& size)
+  Photo(const std::vector<int>& size, int batch)
       : pixels(static_cast<std::size_t>(std::int64_t{size[0]} * size[1] * 3)),
         mask(pixels.size() / 3),
         tap{static_cast<float>(size[0] / 2), static_cast<float>(size[1] / 2)} {
@@ -64,19 +64,21 @@ struct Photo {
     request.image = {pixels.data(), size[0], size[1], std::int64_t{size[0]} * 3, PixelFormat::kRgb};
     request.taps = {&tap, 1};
     request.mask = mask.data(), request.mask_stride = size[0];
+    requests.assign(static_cast<std::size_t>(batch), request);
   }
 
   std::vector<std::uint8_t> pixels, mask;
   Point tap;
   RunRequest request;
+  std::vector<RunRequest> requests;
 };
 
 Spread click_to_mask(CudaExecutor& executor, const Options& o) {
-  const Photo photo(o.photo);
+  const Photo photo(o.photo, o.batch);
   std::vector<double> samples;
   for (int i = 0; i < o.repeat + 5; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    require(executor.run(photo.request));
+    require(executor.run(photo.requests));
     samples.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
   }
   samples.erase(samples.begin(), samples.begin() + 5);
@@ -134,6 +136,7 @@ int run(int argc, char** argv) {
   app.add_option("--size", o.size, "network size WxH; default the weights'")->delimiter('x')->expected(2);
   app.add_option("--photo", o.photo, "photo size WxH")->delimiter('x')->expected(2);
   app.add_option("--repeat", o.repeat, "runs")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", o.batch, "photos per run")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_flag("--steps", o.steps, "time every step by itself");
   app.add_option("--json", o.json, "file for all figures");
   CLI11_PARSE(app, argc, argv);
@@ -148,21 +151,23 @@ int run(int argc, char** argv) {
                              o.precision == "f16" ? DType::kF16 : DType::kBF16,
                              devices.front(),
                              4,
-                             false};
+                             false,
+                             o.batch};
   PackCache packs;
   CudaExecutor executor(*file, packs, plan);
-  require(executor.run(Photo(o.photo).request));  // the input that the graph is timed with
+  require(executor.run(Photo(o.photo, o.batch).requests));  // the input that the graph is timed with
   const Spread graph = timed(executor.cuda(), o.repeat, [&] { return executor.queue_infer(executor.cuda()); });
   const Spread click = click_to_mask(executor, o);
 
   const CudaDeviceInfo& d = plan.device;
-  std::printf("%s, %d SMs, capability %d.%d; %s %dx%d\n", d.name.c_str(), d.multiprocessors, d.capability / 10,
-              d.capability % 10, o.precision.c_str(), plan.width, plan.height);
+  std::printf("%s, %d SMs, capability %d.%d; %s %dx%d, batch %d\n", d.name.c_str(), d.multiprocessors, d.capability / 10,
+              d.capability % 10, o.precision.c_str(), plan.width, plan.height, o.batch);
   std::printf("kernels in the graph: median %.1f us, p99 %.1f us\n", graph.median, graph.p99);
   std::printf("tap to mask, %dx%d photo, all copies: median %.1f us, p99 %.1f us\n", o.photo[0], o.photo[1], click.median,
               click.p99);
-  Json report{{"device", d.name},         {"precision", o.precision},  {"width", plan.width},      {"height", plan.height},
-              {"graph_us", graph.median}, {"graph_p99_us", graph.p99}, {"click_us", click.median}, {"click_p99_us", click.p99}};
+  Json report{{"device", d.name},          {"precision", o.precision}, {"batch", o.batch},
+              {"width", plan.width},       {"height", plan.height},    {"graph_us", graph.median},
+              {"graph_p99_us", graph.p99}, {"click_us", click.median}, {"click_p99_us", click.p99}};
   if (o.steps) report["steps"] = step_table(*file, packs, plan);
   if (!o.json.empty()) std::ofstream(o.json) << report.dump(1) << "\n";
   return 0;

@@ -59,7 +59,7 @@ DeviceCard measure_device(const Cuda& cuda, const CudaDeviceInfo& info) {
   card.half_by = "mma.sync";
   double flops = 0;
   if (info.capability != 90 || !queue_wgmma(cuda, out, 1, flops)) return card;
-  if (const double by_wgmma = gflop_per_s(cuda, queue_wgmma, out, 512); by_wgmma > card.half_gflop_per_s)
+  if (const double by_wgmma = gflop_per_s(cuda, queue_wgmma, out, 128); by_wgmma > card.half_gflop_per_s)
     card.half_gflop_per_s = by_wgmma, card.half_by = "wgmma";
   return card;
 }

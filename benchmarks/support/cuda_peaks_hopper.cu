@@ -11,7 +11,7 @@ namespace MFS_SIMT_BACKEND {
 using namespace core;  // NOLINT: written like our kernels
 using namespace core::MFS_SIMT_BACKEND;
 
-constexpr int kGroups = 2, kRows = 64, kColumns = 256, kDepth = 64;
+constexpr int kGroups = 2, kRows = 64, kColumns = 256, kDepth = 64, kRepeats = 4;
 constexpr int kThreads = 128 * kGroups, kSharedBytes = (kGroups * kRows + kColumns) * kDepth * 2;
 
 MFS_KERNEL void MFS_LAUNCH_BOUNDS(kThreads, 1) wgmma_kernel(float* out, uint32_t seed, int steps) {
@@ -29,14 +29,16 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kThreads, 1) wgmma_kernel(float* out, uint32_t
   float sum[kColumns / 2];
   MFS_UNROLL
   for (int i = 0; i < kColumns / 2; ++i) sum[i] = 0;
-  simt::wgmma_fence();
-  for (int step = 0; step < steps; ++step) {
+  for (int step = 0; step < steps; ++step) {  // while one warpgroup waits, the other multiplies
+    simt::wgmma_fence();
     MFS_UNROLL
-    for (int k = 0; k < kDepth / 16; ++k)
-      simt::wgmma<simt::Half, kColumns>(sum, a + static_cast<unsigned>(2 * k), b + static_cast<unsigned>(2 * k), true);
+    for (int k = 0; k < kRepeats * kDepth / 16; ++k) {
+      const auto at = static_cast<unsigned>(2 * (k % (kDepth / 16)));
+      simt::wgmma<simt::Half, kColumns>(sum, a + at, b + at, true);
+    }
+    simt::wgmma_commit();
+    simt::wgmma_wait<0>();
   }
-  simt::wgmma_commit();
-  simt::wgmma_wait<0>();
   float total = 0;
   MFS_UNROLL
   for (int i = 0; i < kColumns / 2; ++i) total += sum[i];
@@ -48,7 +50,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kThreads, 1) wgmma_kernel(float* out, uint32_t
 using namespace MFS_SIMT_BACKEND;
 
 Status queue_wgmma(const Cuda& cuda, float* out, int steps, double& flops) {
-  flops = 2.0 * kGroups * kRows * kColumns * kDepth * steps * cuda.multiprocessors;
+  flops = 2.0 * kGroups * kRows * kColumns * kDepth * kRepeats * steps * cuda.multiprocessors;
   simt::LaunchShape shape = threads_for("wgmma peak", std::int64_t{kThreads} * cuda.multiprocessors, kThreads);
   shape.shared_bytes = kSharedBytes;
   return simt::launch(stream_of(cuda), shape, wgmma_kernel, out, 1u, steps);
