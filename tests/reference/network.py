@@ -80,10 +80,10 @@ class Bottleneck(nn.Module):
         self.downsample = projection(inputs, EXPANSION * planes, stride) if project else None
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
+        y = F.relu_(self.bn1(self.conv1(x)))
+        y = F.relu_(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return F.relu_(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class SqueezeExcitation(nn.Module):
@@ -95,7 +95,7 @@ class SqueezeExcitation(nn.Module):
         self.fc2 = nn.Linear(hidden, channels, bias=bias)
 
     def forward(self, x):
-        gate = torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean(dim=(2, 3))))))
+        gate = torch.sigmoid(self.fc2(F.relu_(self.fc1(x.mean(dim=(2, 3))))))
         return x * gate[:, :, None, None]
 
 
@@ -113,9 +113,9 @@ class SEBlock(nn.Module):
         self.downsample = projection(inputs, channels, stride) if project else None
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu_(self.bn1(self.conv1(x)))
         y = self.se(self.bn2(self.conv2(y)))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+        return F.relu_(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class PyramidPooling(nn.Module):
@@ -197,7 +197,7 @@ class Network(nn.Module):
 
     def stem(self, x):
         """conv1, BN, ReLU: N x 64 x h/2 x w/2."""
-        return F.relu(self.bn1(self.conv1(x)))
+        return F.relu_(self.bn1(self.conv1(x)))
 
     def stem_pool(self, x):
         """Max-pool of the stem: N x 64 x h/4 x w/4."""
@@ -207,7 +207,7 @@ class Network(nn.Module):
 
     def init_features(self, x):
         """The paper's Init block on the network's input: N x fusion width x h/4 x w/4."""
-        return F.max_pool2d(F.relu(self.init(x)), 2, 2)
+        return F.max_pool2d(F.relu_(self.init(x)), 2, 2)
 
     def head(self, features, fused=None, record=None):
         """Backbone features (and fusion features, None without fusion) at h/8 -> logit."""

@@ -18,6 +18,8 @@ RANDOM_TAP_SHARE = 0.3  # taps anywhere on the object instead of near its centre
 MORE_TAPS_SHARE = 0.1  # views with two or three taps
 MIN_OBJECT_SHARE = 0.002  # smaller objects (share of the image's area) are not tapped
 CROP_SHARE = 0.5  # scenes whose photo is cropped, keeping its objects
+BESIDE_SHARE = 0.3  # composites of two photos beside each other instead of pasted objects
+BESIDE_PLACE = (0.35, 0.65)  # where the second photo begins, share of the image's side
 SECOND_PASTE_SHARE = 0.25  # composites with two pasted objects
 BEHIND_SHARE = 0.3  # pasted objects that go behind the photo's own
 PASTE_SIDE = (0.2, 0.7)  # longer side of a pasted object, share of the image's side
@@ -114,6 +116,28 @@ def paste(rng, scene, image, opacity, attempts=8):
             return
 
 
+def photo_of_size(rng, photos, index, height, width):
+    """Photo `index`, cropped or not, and its labels, scaled."""
+    image, labels = photos.load(index)
+    if rng.random() < CROP_SHARE:
+        image, labels = random_crop(rng, image, labels)
+    image = resize(np.ascontiguousarray(image), height, width, Image.Resampling.BILINEAR)
+    return image, resize(np.ascontiguousarray(labels), height, width, Image.Resampling.NEAREST)
+
+
+def set_beside(rng, photos, scene):
+    """A second photo takes a part of the scene's side, the scene is squeezed into the rest: two objects without traces of pasting."""
+    size = scene.labels.shape[0]
+    place = round(size * rng.uniform(*BESIDE_PLACE))
+    image, labels = photo_of_size(rng, photos, rng.integers(len(photos)), size, size - place)
+    labels = np.where(labels > 0, labels + scene.labels.max(), 0)
+    image = np.concatenate([resize(scene.image, size, place, Image.Resampling.BILINEAR), image], axis=1)
+    labels = np.concatenate([resize(scene.labels, size, place, Image.Resampling.NEAREST), labels], axis=1)
+    if rng.random() < 0.5:
+        image, labels = image.transpose(1, 0, 2), labels.T
+    return Scene(np.ascontiguousarray(image), np.ascontiguousarray(labels))
+
+
 def jitter_colours(rng, image):
     """Random brightness, contrast and saturation."""
     image = Image.fromarray(image)
@@ -126,15 +150,13 @@ def make_scene(photos, seed, number, size, composite_share):
     """Scene `number` of the endless sequence that belongs to `seed`: every photo comes once before any comes again."""
     order = np.random.default_rng([seed, 0, number // len(photos)]).permutation(len(photos))
     rng = np.random.default_rng([seed, 1, number])
-    image, labels = photos.load(order[number % len(photos)])
-    if rng.random() < CROP_SHARE:
-        image, labels = random_crop(rng, image, labels)
-    image = resize(np.ascontiguousarray(image), size, size, Image.Resampling.BILINEAR)
-    labels = resize(np.ascontiguousarray(labels), size, size, Image.Resampling.NEAREST)
-    scene = Scene(image.copy(), labels.copy())
+    scene = Scene(*(array.copy() for array in photo_of_size(rng, photos, order[number % len(photos)], size, size)))
     if rng.random() < composite_share:
-        for _ in range(1 + (rng.random() < SECOND_PASTE_SHARE)):
-            paste(rng, scene, *cut_object(rng, photos, size))
+        if rng.random() < BESIDE_SHARE:
+            scene = set_beside(rng, photos, scene)
+        else:
+            for _ in range(1 + (rng.random() < SECOND_PASTE_SHARE)):
+                paste(rng, scene, *cut_object(rng, photos, size))
     if rng.random() < 0.5:
         scene.image = jitter_colours(rng, scene.image)
     return scene
@@ -193,11 +215,12 @@ def make_view(rng, scene):
 class Batches:
     """The training data as a map-style dataset of whole batches: item `step` is a function of the seed and the step.
 
-    With `scenes` = 0 every example is a new scene; else the scenes 0 .. scenes - 1 come in a new order every epoch.
+    With `scenes` = 0 every example is a new scene; else the scenes 0 .. scenes - 1 come in a new order every epoch. Each batch
+    has one of `sizes`, chosen at random. `guidance` maps (taps, size) to the guidance map.
     """
 
-    def __init__(self, photos, seed, batch, size, scenes, composite_share, guidance):
-        self.photos, self.seed, self.batch, self.size = photos, seed, batch, size
+    def __init__(self, photos, seed, batch, sizes, scenes, composite_share, guidance):
+        self.photos, self.seed, self.batch, self.sizes = photos, seed, batch, sizes
         self.scenes, self.composite_share, self.guidance = scenes, composite_share, guidance
 
     def scene_number(self, visit):
@@ -208,13 +231,13 @@ class Batches:
 
     def __getitem__(self, step):
         """dict of numpy arrays: number N, flip N, image N x S x S x 3 uint8, guidance N x 1 x S x S, target N x 1 x S x S."""
+        size = int(np.random.default_rng([self.seed, 4, step]).choice(self.sizes))
         examples = []
         for visit in range(step * self.batch, (step + 1) * self.batch):
             number = self.scene_number(visit)
-            scene = make_scene(self.photos, self.seed, number, self.size, self.composite_share)
+            scene = make_scene(self.photos, self.seed, number, size, self.composite_share)
             image, target, taps, flip = make_view(np.random.default_rng([self.seed, 3, visit]), scene)
-            guidance = self.guidance(taps)
-            examples.append((number, flip, image, guidance, target[None]))
+            examples.append((number, flip, image, self.guidance(taps, size), target[None]))
         return {
             key: np.stack(values)
             for key, values in zip(("number", "flip", "image", "guidance", "target"), zip(*examples))

@@ -8,7 +8,6 @@ import argparse
 import copy
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,18 +16,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "reference"), str(ROOT / "weights")]
 
+from checkpoints import initialise, load_checkpoint, save_checkpoint  # noqa: E402
 from feature_cache import FeatureCache  # noqa: E402
 from network import Network, Widths  # noqa: E402
 from preprocess import guidance_map  # noqa: E402
-from safetensors_file import load_safetensors, save_safetensors  # noqa: E402
 from scenes import Batches, Photos  # noqa: E402
+from split_network import BACKBONE, SplitNetwork  # noqa: E402
 
-BACKBONE = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+PAPER_RATE = 1e-8  # Sec. 3.4, for a loss that is summed over the pixels of a batch
 
 
 def parse_arguments():
@@ -37,17 +36,24 @@ def parse_arguments():
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders with .tar files of photos and masks")
     parser.add_argument("--init", type=Path, required=True, help="warm start: .npz or .safetensors; absent tensors start fresh")
     parser.add_argument("--out", type=Path, required=True, help="folder for last.pt and ema.safetensors")
-    parser.add_argument("--freeze", default="none", help="none, backbone, or the first trained block, e.g. layer3.3")
+    parser.add_argument(
+        "--phase",
+        choices=("skeleton", "late", "joint"),
+        default="joint",
+        help="the paper's phases: all but the fusion branch, which counts as zero | fusion branch and head alone | everything",
+    )
+    parser.add_argument("--freeze", help="none, backbone, or the first trained block, e.g. layer3.3 (default: the phase's)")
+    parser.add_argument("--keep-statistics", action="store_true", help="keep the statistics of all BN layers, not only the backbone's")
     parser.add_argument("--cache", type=Path, help="folder for features of the frozen part (needs --scenes)")
     parser.add_argument("--scenes", type=int, default=0, help="number of different scenes; 0: every example is new")
     parser.add_argument("--composites", type=float, default=0.5, help="share of scenes with pasted objects")
-    parser.add_argument("--size", type=int, help="side of the square input in training (default: from the config)")
+    parser.add_argument("--size", type=int, nargs="+", help="side of the square input in training, one per batch (default: the config's)")
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, help="examples a step (default: 16, recipe paper: 5)")
     parser.add_argument("--recipe", choices=("mfs", "paper"), default="mfs", help="AdamW, warm-up, cosine | SGD, fixed rate")
-    parser.add_argument("--loss", choices=("mfs", "paper"), default="mfs", help="BCE + soft IoU | class-balanced BCE")
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--backbone-lr", type=float, help="learning rate of the backbone (default: lr / 10)")
+    parser.add_argument("--loss", choices=("mfs", "paper"), help="BCE + soft IoU | class-balanced BCE (default: the recipe's)")
+    parser.add_argument("--lr", type=float, help="learning rate (default: 1e-3, recipe paper: the paper's)")
+    parser.add_argument("--backbone-lr", type=float, help="the backbone's (default: lr / 10, recipe paper: lr)")
     parser.add_argument("--ema", type=float, default=0.995, help="decay of the averaged weights per step")
     parser.add_argument("--save-every", type=int, default=50, help="steps between checkpoints")
     parser.add_argument("--log-every", type=int, default=10, help="steps between lines of the log")
@@ -57,116 +63,23 @@ def parse_arguments():
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare scenes (0: none)")
     parser.add_argument("--no-amp", dest="amp", action="store_false", help="float32 instead of bf16 mixed precision")
     args = parser.parse_args()
-    if args.cache and (args.freeze == "none" or not args.scenes):
-        parser.error("--cache needs --freeze and --scenes")
-    args.backbone_lr = args.lr / 10 if args.backbone_lr is None else args.backbone_lr
+    args.freeze = args.freeze or ("backbone" if args.phase == "late" else "none")
+    args.loss = args.loss or args.recipe
+    args.batch = args.batch or (5 if args.recipe == "paper" else 16)
+    if args.cache and (args.freeze == "none" or not args.scenes or len(args.size or [0]) > 1):
+        parser.error("--cache needs --freeze, --scenes and one size")
     return args
 
 
-def fold_batch_norm(network):
-    """A copy of a network in eval mode whose BN layers are part of the convolutions before them."""
-    network = copy.deepcopy(network).eval()
-    for block in list(network.modules()):
-        for name, child in list(block.named_children()):
-            if name.startswith("conv") and hasattr(block, name.replace("conv", "bn")):
-                norm = name.replace("conv", "bn")
-                setattr(block, name, fuse_conv_bn_eval(child, getattr(block, norm)))
-                setattr(block, norm, nn.Identity())
-            elif name == "downsample":
-                setattr(block, name, fuse_conv_bn_eval(*child))
-    return network
-
-
-class SplitNetwork(nn.Module):
-    """A network cut into a frozen part of its backbone and the rest, which is trained.
-
-    The frozen part is kept as a copy in `frozen_dtype`. All of the backbone's BN layers keep their statistics.
-    """
-
-    def __init__(self, network, freeze, frozen_dtype):
-        super().__init__()
-        self.network = network
-        names = ["stem"] + [f"{layer}.{i}" for layer in network.layers for i in range(len(getattr(network, layer)))]
-        boundary = {"none": 0, "backbone": len(names)}.get(freeze)
-        boundary = names.index(freeze) if boundary is None else boundary
-        self.trained_blocks = names[boundary:]
-        self.frozen_blocks = names[:boundary]
-        if network.config["fusion"] == "layer1" and any(name.startswith("layer1") for name in self.frozen_blocks):
-            raise ValueError("with fusion layer1, --freeze must be none")
-        for name in self.frozen_blocks:
-            for module in self._modules_of(network, name):
-                module.requires_grad_(False)
-        self.frozen = fold_batch_norm(network).to(frozen_dtype) if self.frozen_blocks else None
-        self.train()
-
-    @staticmethod
-    def _modules_of(network, block):
-        return (network.conv1, network.bn1) if block == "stem" else (network.get_submodule(block),)
-
-    @staticmethod
-    def _run(network, blocks, x):
-        """Runs blocks of the backbone; returns the last one's output and layer1's, if it is among them."""
-        layer1 = None
-        for name in blocks:
-            x = network.stem_pool(network.stem(x)) if name == "stem" else network.get_submodule(name)(x)
-            if name.startswith("layer1."):
-                layer1 = x
-        return x, layer1
-
-    def train(self, mode=True):
-        super().train(mode)
-        for name in BACKBONE:
-            getattr(self.network, name, nn.Identity()).eval()
-        return self
-
-    @torch.no_grad()
-    def frozen_features(self, x):
-        """The trained part's first argument: the frozen blocks' output, or the input if there are none."""
-        if not self.frozen_blocks:
-            return x
-        dtype = next(self.frozen.parameters()).dtype
-        return self._run(self.frozen, self.frozen_blocks, x.to(dtype))[0]
-
-    def forward(self, features, x):
-        """Output of `frozen_features` and the network's input -> logit."""
-        features, layer1 = self._run(self.network, self.trained_blocks, features)
-        fused = None
-        if self.network.config["fusion"] != "none":
-            own = self.network.config["fusion"] == "own_init"
-            fused = self.network.fusion(self.network.init_features(x) if own else layer1)
-        return self.network.head(features, fused)
-
-
-def initialise(network, path):
-    """He init of all convs, then the tensors of a .npz or .safetensors file; reports what the file lacks."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    for block in getattr(network, "layer4", ()):
-        nn.init.zeros_(block.bn3.weight)
-    nn.init.normal_(network.layer5.final.weight, std=0.01)
-    nn.init.zeros_(network.layer5.final.bias)
-    given = dict(np.load(path)) if path.suffix == ".npz" else load_safetensors(path)[0]
-    given = {name: torch.from_numpy(value.astype(np.float32)) for name, value in given.items()}
-    state = network.state_dict()
-    stem = given["conv1.weight"]
-    if stem.shape[1] == 3 and network.in_channels == 4:
-        given["conv1.weight"] = torch.cat([stem, torch.zeros_like(stem[:, :1])], dim=1)
-    if given["bn1.running_var"].mean() < 1e-2:
-        rescale_stem(given)
-    for name, value in given.items():
-        state[name].copy_(value)
-    absent = {name.split(".")[0] for name in state if name not in given and not name.endswith("num_batches_tracked")}
-    print(f"{path.name}: {len(given)} tensors; fresh: {', '.join(sorted(absent)) or 'nothing'}", flush=True)
-
-
-def rescale_stem(tensors):
-    """Gives conv1's outputs a mean variance of 1, leaving the function as it is: warm-start files may hold them much
-    smaller, and one learning rate must suit all weights."""
-    factor = tensors["bn1.running_var"].mean().rsqrt()
-    tensors["conv1.weight"] *= factor
-    tensors["bn1.running_mean"] *= factor
-    tensors["bn1.running_var"] *= factor**2
+def set_rates(args, size):
+    """Learning rates that were not given."""
+    if args.recipe == "paper":
+        # The loss here is the mean over a batch's pixels.
+        args.lr = PAPER_RATE * args.batch * size**2 if args.lr is None else args.lr
+        args.backbone_lr = args.lr if args.backbone_lr is None else args.backbone_lr
+    else:
+        args.lr = 1e-3 if args.lr is None else args.lr
+        args.backbone_lr = args.lr / 10 if args.backbone_lr is None else args.backbone_lr
 
 
 def multiply_adds(network, size):
@@ -237,31 +150,6 @@ def update_average(average, network, step, decay):
             mean.lerp_(value, 1 - decay)
 
 
-def export(network, config, note, path):
-    """Writes weights in the library's format: convolutions as F16, BN and biases as F32."""
-    tensors = {}
-    for name, value in network.state_dict().items():
-        if not name.endswith("num_batches_tracked"):
-            value = value.detach().float().cpu().numpy()
-            tensors[name] = value.astype(np.float16) if value.ndim > 1 else value
-    metadata = {
-        "mfs.format": "1",
-        "mfs.network": json.dumps(config["network"]),
-        "mfs.preprocess": json.dumps(config["preprocess"]),
-        "mfs.source": json.dumps(note),
-    }
-    save_safetensors(path, tensors, metadata)
-
-
-def save_checkpoint(args, step, split, average, optimiser, config):
-    partial = args.out / "last.pt.partial"
-    state = {"step": step, "network": split.network.state_dict(), "average": average.state_dict()}
-    torch.save(dict(state, optimiser=optimiser.state_dict()), partial)
-    os.replace(partial, args.out / "last.pt")
-    note = {"note": f"trained by weights/training/train.py, {step} of {args.steps} steps", "seed": args.seed}
-    export(average, config, note, args.out / "ema.safetensors")
-
-
 def network_inputs(batch, preprocess, device):
     """Arrays of one batch -> (input N x 4 x h x w, target N x 1 x h x w) on the device."""
     mean, std = (torch.tensor(preprocess[k], device=device).reshape(1, 3, 1, 1) for k in ("mean", "std"))
@@ -297,43 +185,49 @@ def main():
         torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     config = json.loads(args.config.read_text())
-    size = args.size or config["preprocess"]["size"][0]
+    sizes = args.size or config["preprocess"]["size"][:1]
     args.out.mkdir(parents=True, exist_ok=True)
 
     network = Network(config["network"], Widths(**config["widths"]))
     initialise(network, args.init)
+    size = max(sizes)
+    set_rates(args, size)
     macs = multiply_adds(network, size)
     parts = ", ".join(f"{part} {count / 1e9:.2f}" for part, count in macs.items())
     print(f"{size} x {size}: {sum(macs.values()) / 1e9:.2f} G multiply-adds ({parts})", flush=True)
 
     network = network.to(args.device, memory_format=torch.channels_last)
     dtype = torch.bfloat16 if args.amp else torch.float32
-    split = SplitNetwork(network, args.freeze, dtype)
+    kept = [name for name, _ in network.named_children()] if args.keep_statistics else BACKBONE
+    split = SplitNetwork(network, args.freeze, dtype, kept, args.phase == "skeleton")
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = make_optimiser(split, args)
-    first = 0
-    if (args.out / "last.pt").exists():
-        state = torch.load(args.out / "last.pt", map_location=args.device, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
-        print(f"resumed after step {first}", flush=True)
+    first = load_checkpoint(args.out, args.device, network, average, optimiser)
 
-    def guidance(taps):
+    def guidance(taps, size):
         if config["preprocess"]["guidance"]["kind"] == "none":
             return np.zeros((0, size, size), np.float32)
         return guidance_map(taps, (size, size), (size, size), config["preprocess"]["guidance"])[0].numpy()
 
     photos = Photos(args.data)
     print(f"{len(photos)} photos, {len(split.trained_blocks)} blocks of the backbone trained", flush=True)
-    batches = Batches(photos, args.seed, args.batch, size, args.scenes, args.composites, guidance)
+    batches = Batches(photos, args.seed, args.batch, sizes, args.scenes, args.composites, guidance)
     loader = torch.utils.data.DataLoader(batches, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers)
     cache = None
     if args.cache:
         shape = split.frozen_features(torch.zeros(1, network.in_channels, size, size, device=args.device)).shape[1:]
         key = {"seed": args.seed, "freeze": args.freeze, "composites": args.composites, "init": args.init.name}
         cache = FeatureCache(args.cache, key, args.scenes, shape)
+
+    def note(step):
+        return {
+            "note": f"trained by weights/training/train.py, {step} of {args.steps} steps",
+            "data": f"{len(photos)} photos of {', '.join(folder.name for folder in args.data)}, composites {args.composites}",
+            "start": args.init.name,
+            "recipe": f"{args.recipe}, loss {args.loss}, phase {args.phase}, frozen {args.freeze}, sides {sizes}, batch {args.batch}, "
+            f"rates {args.lr:.3g} and {args.backbone_lr:.3g}, average {args.ema}",
+            "seed": args.seed,
+        }
 
     started, recent = time.monotonic(), []
     for step, batch in zip(range(first, args.steps), loader):
@@ -355,7 +249,7 @@ def main():
             print(f"step {step + 1} loss {np.mean(recent):.6f} ({rate:.2f} s/step)", flush=True)
             recent = []
         if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
-            save_checkpoint(args, step + 1, split, average, optimiser, config)
+            save_checkpoint(args.out, step + 1, network, average, optimiser, config, note(step + 1))
 
 
 if __name__ == "__main__":
