@@ -5,7 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 
 tools/install_packages.sh cmake ninja-build g++ clang-format libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev \
-  doctest-dev pkg-config dpkg-dev file pybind11-dev python3-dev python3 python3-numpy python3-pil python3-torch libopenblas0-pthread
+  doctest-dev pkg-config dpkg-dev file pybind11-dev python3-dev python3 python3-numpy python3-pil python3-scipy python3-torch \
+  libopenblas0-pthread
 
 echo "== formatting"
 find kernels layers runtime weights tools tests benchmarks -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' |

@@ -1,4 +1,4 @@
-"""Mean IoU at one centre tap over a folder with img/NAME.jpg and gt/NAME.png (255 object, 0 background, 128 ignored)."""
+"""Mean IoU at one centre tap over a folder with img/NAME.* and gt/NAME.png (255 object, 0 background, 128 ignored)."""
 
 import argparse
 import sys
@@ -50,7 +50,8 @@ def main():
         truths = [truths[i * len(truths) // args.limit] for i in range(min(args.limit, len(truths)))]
 
     def load(path):
-        image = Image.open(args.folder / "img" / f"{path.stem}.jpg").convert("RGB")
+        (photo,) = (args.folder / "img").glob(f"{path.stem}.*")
+        image = Image.open(photo).convert("RGB")
         return path.stem, np.asarray(image), np.asarray(Image.open(path).convert("L"))
 
     scores = []

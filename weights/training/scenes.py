@@ -146,6 +146,12 @@ def jitter_colours(rng, image):
     return np.asarray(image)
 
 
+def plain_scene(photos, number, size):
+    """A photo as it is."""
+    image, labels = photos.load(number)
+    return Scene(resize(image, size, size, Image.Resampling.BILINEAR), resize(labels, size, size, Image.Resampling.NEAREST))
+
+
 def make_scene(photos, seed, number, size, composite_share):
     """Scene `number` of the endless sequence that belongs to `seed`: every photo comes once before any comes again."""
     order = np.random.default_rng([seed, 0, number // len(photos)]).permutation(len(photos))
@@ -201,9 +207,9 @@ def training_taps(rng, mask):
     return [first] + [anywhere() for _ in range(more)]
 
 
-def make_view(rng, scene):
+def make_view(rng, scene, may_flip=True):
     """One training example of a scene: (image, target bool S x S, taps, whether it is mirrored)."""
-    flip = bool(rng.random() < 0.5)
+    flip = bool(rng.random() < 0.5) and may_flip
     if flip:
         scene = mirrored(scene)
     areas = np.bincount(scene.labels.ravel(), minlength=256)[1:]
@@ -216,12 +222,12 @@ class Batches:
     """The training data as a map-style dataset of whole batches: item `step` is a function of the seed and the step.
 
     With `scenes` = 0 every example is a new scene; else the scenes 0 .. scenes - 1 come in a new order every epoch. Each batch
-    has one of `sizes`, chosen at random. `guidance` maps (taps, size) to the guidance map.
+    has one of `sizes`, chosen at random. `guidance` maps (taps, size) to the guidance map. `plain` photos are not changed.
     """
 
-    def __init__(self, photos, seed, batch, sizes, scenes, composite_share, guidance):
+    def __init__(self, photos, seed, batch, sizes, scenes, composite_share, guidance, plain=False):
         self.photos, self.seed, self.batch, self.sizes = photos, seed, batch, sizes
-        self.scenes, self.composite_share, self.guidance = scenes, composite_share, guidance
+        self.scenes, self.composite_share, self.guidance, self.plain = scenes, composite_share, guidance, plain
 
     def scene_number(self, visit):
         if not self.scenes:
@@ -235,8 +241,11 @@ class Batches:
         examples = []
         for visit in range(step * self.batch, (step + 1) * self.batch):
             number = self.scene_number(visit)
-            scene = make_scene(self.photos, self.seed, number, size, self.composite_share)
-            image, target, taps, flip = make_view(np.random.default_rng([self.seed, 3, visit]), scene)
+            if self.plain:
+                scene = plain_scene(self.photos, number, size)
+            else:
+                scene = make_scene(self.photos, self.seed, number, size, self.composite_share)
+            image, target, taps, flip = make_view(np.random.default_rng([self.seed, 3, visit]), scene, not self.plain)
             examples.append((number, flip, image, self.guidance(taps, size), target[None]))
         return {
             key: np.stack(values)

@@ -47,6 +47,7 @@ def parse_arguments():
     parser.add_argument("--cache", type=Path, help="folder for features of the frozen part (needs --scenes)")
     parser.add_argument("--scenes", type=int, default=0, help="number of different scenes; 0: every example is new")
     parser.add_argument("--composites", type=float, default=0.5, help="share of scenes with pasted objects")
+    parser.add_argument("--plain", action="store_true", help="photos as they are: no crops, flips, colours, composites")
     parser.add_argument("--size", type=int, nargs="+", help="side of the square input in training, one per batch (default: the config's)")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int, help="examples a step (default: 16, recipe paper: 5)")
@@ -211,18 +212,19 @@ def main():
 
     photos = Photos(args.data)
     print(f"{len(photos)} photos, {len(split.trained_blocks)} blocks of the backbone trained", flush=True)
-    batches = Batches(photos, args.seed, args.batch, sizes, args.scenes, args.composites, guidance)
+    batches = Batches(photos, args.seed, args.batch, sizes, args.scenes, args.composites, guidance, args.plain)
     loader = torch.utils.data.DataLoader(batches, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers)
     cache = None
     if args.cache:
         shape = split.frozen_features(torch.zeros(1, network.in_channels, size, size, device=args.device)).shape[1:]
-        key = {"seed": args.seed, "freeze": args.freeze, "composites": args.composites, "init": args.init.name}
+        key = {"seed": args.seed, "freeze": args.freeze, "composites": args.composites, "init": args.init.name, "plain": args.plain}
         cache = FeatureCache(args.cache, key, args.scenes, shape)
 
     def note(step):
         return {
             "note": f"trained by weights/training/train.py, {step} of {args.steps} steps",
-            "data": f"{len(photos)} photos of {', '.join(folder.name for folder in args.data)}, composites {args.composites}",
+            "data": f"{len(photos)} photos of {', '.join(folder.name for folder in args.data)}, "
+            + ("as they are" if args.plain else f"composites {args.composites}"),
             "start": args.init.name,
             "recipe": f"{args.recipe}, loss {args.loss}, phase {args.phase}, frozen {args.freeze}, sides {sizes}, batch {args.batch}, "
             f"rates {args.lr:.3g} and {args.backbone_lr:.3g}, average {args.ema}",
