@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT / part) for part in ("tests/reference", "weights", "wei
 
 from make_checkpoint import make_network, save  # noqa: E402
 from network import Widths, network_from_safetensors  # noqa: E402
+from pieces import cut, join  # noqa: E402
 from preprocess import predict  # noqa: E402
 from scenes import Batches, Photos, make_scene  # noqa: E402
 from split_network import SplitNetwork  # noqa: E402
@@ -184,6 +185,17 @@ class TrainingTest(unittest.TestCase):
             found.mean().backward()
             for name in ("fusion.0.conv1.weight", "fusion.0.bn1.weight", "layer5.bottleneck.1.bias"):
                 self.assertGreater(network.get_parameter(name).grad.abs().max().item(), 0, name)
+
+    def test_pieces_join_to_the_same_file(self):
+        start, joined, limit = self.folder / "start.safetensors", self.folder / "joined.safetensors", 3_000_000
+        count = cut(start, self.folder / "pieces", "f32", limit)
+        self.assertGreater(count, 2)
+        self.assertTrue(all(path.stat().st_size <= limit + 2000 for path in (self.folder / "pieces").iterdir()))
+        self.assertEqual(join(self.folder / "pieces", joined), count)
+        self.assertEqual(joined.read_bytes(), start.read_bytes())
+        (self.folder / "pieces" / f"piece{count - 1}.safetensors").unlink()
+        with self.assertRaises(ValueError):
+            join(self.folder / "pieces", joined)
 
     def test_scenes_are_functions_of_seed_and_number(self):
         photos = Photos([self.folder / "data"])
