@@ -126,7 +126,7 @@ def photo_of_size(rng, photos, index, height, width):
 
 
 def set_beside(rng, photos, scene):
-    """A second photo takes a part of the scene's side, the scene is squeezed into the rest: two objects without traces of pasting."""
+    """A second photo takes a part of the square, the scene is squeezed into the rest: two objects without traces of pasting."""
     size = scene.labels.shape[0]
     place = round(size * rng.uniform(*BESIDE_PLACE))
     image, labels = photo_of_size(rng, photos, rng.integers(len(photos)), size, size - place)

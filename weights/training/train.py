@@ -43,12 +43,12 @@ def parse_arguments():
         help="the paper's phases: all but the fusion branch, which counts as zero | fusion branch and head alone | everything",
     )
     parser.add_argument("--freeze", help="none, backbone, or the first trained block, e.g. layer3.3 (default: the phase's)")
-    parser.add_argument("--keep-statistics", action="store_true", help="keep the statistics of all BN layers, not only the backbone's")
+    parser.add_argument("--keep-statistics", action="store_true", help="keep the statistics of every BN layer")
     parser.add_argument("--cache", type=Path, help="folder for features of the frozen part (needs --scenes)")
     parser.add_argument("--scenes", type=int, default=0, help="number of different scenes; 0: every example is new")
     parser.add_argument("--composites", type=float, default=0.5, help="share of scenes with pasted objects")
     parser.add_argument("--plain", action="store_true", help="photos as they are: no crops, flips, colours, composites")
-    parser.add_argument("--size", type=int, nargs="+", help="side of the square input in training, one per batch (default: the config's)")
+    parser.add_argument("--size", type=int, nargs="+", help="side of the square input; of several, one a batch")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int, help="examples a step (default: 16, recipe paper: 5)")
     parser.add_argument("--recipe", choices=("mfs", "paper"), default="mfs", help="AdamW, warm-up, cosine | SGD, fixed rate")
@@ -226,8 +226,8 @@ def main():
             "data": f"{len(photos)} photos of {', '.join(folder.name for folder in args.data)}, "
             + ("as they are" if args.plain else f"composites {args.composites}"),
             "start": args.init.name,
-            "recipe": f"{args.recipe}, loss {args.loss}, phase {args.phase}, frozen {args.freeze}, sides {sizes}, batch {args.batch}, "
-            f"rates {args.lr:.3g} and {args.backbone_lr:.3g}, average {args.ema}",
+            "recipe": f"{args.recipe}, loss {args.loss}, phase {args.phase}, frozen {args.freeze}, sides {sizes}, "
+            f"batch {args.batch}, rates {args.lr:.3g} and {args.backbone_lr:.3g}, average {args.ema}",
             "seed": args.seed,
         }
 
