@@ -1,6 +1,7 @@
 #include "tools/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +29,6 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
-  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }  // false: the last write failed (network file systems)
 
  private:
   int fd_;
@@ -44,12 +44,7 @@ bool write_all(int fd, Bytes content) {
   return true;
 }
 
-}  // namespace
-
-std::vector<std::uint8_t> read_file(const std::string& path) {
-  const bool is_stdin = path == "-";
-  const std::string name = is_stdin ? "standard input" : path;
-  Descriptor file(is_stdin ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+std::vector<std::uint8_t> read_all(const Descriptor& file, const std::string& name) {
   struct stat info {};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) fail(name, "read");
   constexpr std::size_t kMaxBytes = std::size_t{1} << 31, kStep = std::size_t{1} << 20;
@@ -68,6 +63,24 @@ std::vector<std::uint8_t> read_file(const std::string& path) {
   return content;
 }
 
+}  // namespace
+
+std::vector<std::uint8_t> read_file(const std::string& path) {
+  const bool is_stdin = path == "-";
+  const Descriptor file(is_stdin ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return read_all(file, is_stdin ? "standard input" : path);
+}
+
+std::vector<std::uint8_t> read_regular_file(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // opening a pipe may wait forever, too
+  struct stat info {};
+  if (file.get() >= 0 && ::fstat(file.get(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    const char* const kind = S_ISDIR(info.st_mode) ? "a folder" : S_ISFIFO(info.st_mode) ? "a pipe" : "a device";
+    throw FileError(path + ": is " + kind + ", not a file");
+  }
+  return read_all(file, path);
+}
+
 AtomicFile::AtomicFile(const std::string& path, Bytes content) : path_(path) {
   std::error_code error;
   const fs::path target = fs::weakly_canonical(path, error);
@@ -82,23 +95,51 @@ AtomicFile::AtomicFile(const std::string& path, Bytes content) : path_(path) {
   if (const fs::path folder = fs::path(path_).parent_path(); !folder.empty()) fs::create_directories(folder, error);
   fs::path temporary = fs::path(path_).parent_path() / ".";
   temporary += fs::path(path_).filename();
-  temporary_ = temporary.string() + "." + std::to_string(::getpid()) + ".tmp";
-  // A killed process of the same id may have left such a file behind.
-  Descriptor file(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (file.get() < 0) {
-    temporary_.clear();
-    fail(path_, "written");
-  }
-  if (!write_all(file.get(), content) || !file.close()) {
+  temporary += ".tmp";
+  temporary_ = temporary.string();
+  open_temporary();
+  // Network file systems tell at a close that a write has failed; the lock must live on.
+  if (!write_all(fd_, content) || ::close(::dup(fd_)) != 0) {
     const int reason = errno;
-    ::unlink(temporary_.c_str());
+    close_temporary();
     errno = reason;
     fail(path_, "written");
   }
 }
 
 AtomicFile::~AtomicFile() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (fd_ >= 0) close_temporary();
+}
+
+// The name is always the same, so that nothing piles up however often a run is killed. The lock tells a live writer from a
+// dead one's leftovers; it ends with the process.
+void AtomicFile::open_temporary() {
+  for (;;) {
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd_ < 0) fail(path_, "written");
+    const bool locked = ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
+    if (!locked && errno == EWOULDBLOCK) {
+      ::close(std::exchange(fd_, -1));
+      throw FileError(path_ + ": cannot be written (another process is writing it)");
+    }
+    // A writer that finished between open and flock has given the file its final name: that one must not be touched.
+    struct stat opened {
+    }, named{};
+    if (::fstat(fd_, &opened) == 0 && ::stat(temporary_.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+        opened.st_dev == named.st_dev) {
+      if (::ftruncate(fd_, 0) == 0) return;
+      const int reason = errno;
+      close_temporary();
+      errno = reason;
+      fail(path_, "written");
+    }
+    ::close(std::exchange(fd_, -1));
+  }
+}
+
+void AtomicFile::close_temporary() {
+  ::unlink(temporary_.c_str());
+  ::close(std::exchange(fd_, -1));
 }
 
 void AtomicFile::commit() {
@@ -108,7 +149,7 @@ void AtomicFile::commit() {
     return;
   }
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "written");
-  temporary_.clear();
+  ::close(std::exchange(fd_, -1));
 }
 
 void write_to_stdout(Bytes content) {

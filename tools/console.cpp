@@ -18,7 +18,7 @@ void Console::print(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-void Console::error(const std::string& line) { print("mfs_infer: " + line); }
+void Console::error(const std::string& line) { print(std::string(program_) + ": " + line); }
 
 void Console::line(const std::string& line) {
   if (!quiet_) print(line);

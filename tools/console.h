@@ -8,10 +8,10 @@ namespace mfs::tools {
 
 class Console {
  public:
-  Console(bool quiet, bool verbose) : quiet_(quiet), verbose_(verbose) {}
+  Console(const char* program, bool quiet, bool verbose) : program_(program), quiet_(quiet), verbose_(verbose) {}
   ~Console() { clear_progress(); }
 
-  void error(const std::string& line);   // always, as "mfs_infer: ..."
+  void error(const std::string& line);   // always, as "PROGRAM: ..."
   void line(const std::string& line);    // unless quiet
   void detail(const std::string& line);  // when verbose
   // A line for programs. Throws FileError when it cannot be written.
@@ -25,6 +25,7 @@ class Console {
   void clear_progress();
   void print(const std::string& line);
 
+  const char* const program_;
   bool quiet_, verbose_, drawn_ = false;
   std::size_t total_ = 0;
 };

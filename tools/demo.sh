@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tools/install_packages.sh cmake ninja-build g++ libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev
+tools/install_packages.sh cmake ninja-build g++ libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev
 
 cmake --preset release -DMFS_TESTS=OFF
 cmake --build build --target mfs_infer mfs_eval

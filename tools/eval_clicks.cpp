@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <limits>
 
+#include "tools/command_line.h"
 #include "tools/eval_distance.h"
 #include "tools/eval_random.h"
-#include "tools/options.h"
 
 namespace mfs::tools {
 namespace {

@@ -5,10 +5,10 @@
 #include <map>
 
 #include "tools/atomic_file.h"
+#include "tools/command_line.h"
 #include "tools/eval_distance.h"
 #include "tools/eval_random.h"
 #include "tools/image_header.h"
-#include "tools/options.h"
 
 namespace mfs::tools {
 namespace {

@@ -5,28 +5,20 @@
 #include "tools/atomic_file.h"
 #include "tools/eval_random.h"
 #include "tools/eval_statistics.h"
+#include "tools/load_model.h"
 
 namespace mfs::tools {
-namespace {
-
-void log_to_console(void* console, const char* message) { static_cast<Console*>(console)->detail(message); }
-
-}  // namespace
-
 Evaluator::Evaluator(const EvalOptions& o, const std::string& weights, Journal* journal, Console& console)
     : options_(o),
       weights_(weights),
       journal_(journal),
-      model_(weights, {o.device, o.precision, o.threads, log_to_console, &console}),
+      model_(load_model(weights, o.network, console)),
       session_(model_, o.session),
       info_(model_.info()) {
-  console.detail(weights + ": " + info_.variant + ", " + info_.device + ", " + info_.precision + ", " +
-                 std::to_string(info_.threads) + " threads, trained at " + std::to_string(info_.network_width) + "x" +
-                 std::to_string(info_.network_height));
   if (journal == nullptr) return;
   settings_ = fnv1a(read_file(weights));
   for (const std::string& part :
-       {std::string(mfs_version()), o.click.text, o.size, std::string(info_.device), std::string(info_.precision)}) {
+       {std::string(mfs_version()), o.click.text, o.network.size, std::string(info_.device), std::string(info_.precision)}) {
     settings_ = fnv1a(part + "\n", settings_);
   }
 }

@@ -2,12 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <iostream>
 #include <map>
 #include <utility>
 
 #include "tools/atomic_file.h"
-#include "tools/options.h"
 
 namespace mfs::tools {
 namespace {
@@ -34,12 +32,6 @@ constexpr const char* kFooter =
     "Exit status: 0 all done; 1 some images failed; 2 usage; 3 weights; 4 no such device, unsupported precision or out of\n"
     "memory; 130 interrupted.";
 
-std::string device_problem(const std::string& text) {
-  const bool indexed = text.starts_with("cuda:") && text.size() > 5 && text.size() <= 8 &&
-                       text.find_first_not_of("0123456789", 5) == std::string::npos;
-  return text == "auto" || text == "cpu" || text == "cuda" || indexed ? "" : "'" + text + "' is not auto, cpu, cuda or cuda:N";
-}
-
 void check_datasets(const EvalOptions& o) {
   std::map<std::string, int> names;
   for (const DatasetFolder& dataset : o.datasets) {
@@ -54,7 +46,7 @@ void check_datasets(const EvalOptions& o) {
 
 }  // namespace
 
-std::optional<EvalOptions> parse_eval_options(int argc, char** argv) {
+std::optional<EvalOptions> parse_eval_options(int argc, const char* const* argv) {
   EvalOptions o;
   std::vector<std::pair<std::string, std::string>> datasets;
   std::string click;
@@ -75,25 +67,10 @@ std::optional<EvalOptions> parse_eval_options(int argc, char** argv) {
       ->type_name("K")
       ->check(CLI::Range(1, 100).description(""));
 
-  const char* const network = "Network";
   add_list("--weights", o.weights, "Checkpoint; repeat for several [the one that came with the program]")
       ->type_name("FILE.safetensors")
-      ->group(network);
-  app.add_option("--size", o.size, "Network size: multiples of 8 (VGG: 32) from 64 on; native = the photo's [as trained]")
-      ->type_name("N|WxH|native")
-      ->group(network);
-  app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N [auto]")
-      ->type_name("DEVICE")
-      ->group(network)
-      ->check(CLI::Validator(device_problem, "", ""));
-  app.add_option("--precision", o.precision, "auto, f32 (CPU), bf16 or f16 (GPU) [auto]")
-      ->type_name("TYPE")
-      ->group(network)
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "int8", "fp8"}).description(""));
-  app.add_option("--threads", o.threads, "Host threads [all]")
-      ->type_name("N")
-      ->group(network)
-      ->check(CLI::Range(1, 1024).description(""));
+      ->group("Network");
+  add_network_options(app, o.network);
 
   const char* const outputs = "Outputs (files that exist are replaced)";
   app.add_option("--csv", o.csv, "IoU of every instance")->type_name("FILE.csv")->group(outputs);
@@ -113,16 +90,9 @@ std::optional<EvalOptions> parse_eval_options(int argc, char** argv) {
   auto* quiet = app.add_flag("-q,--quiet", o.quiet, "Only results and errors")->group(messages);
   app.add_flag("-v,--verbose", o.verbose, "What is done, chosen and found")->group(messages)->excludes(quiet);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& help) {
-    app.exit(help, std::cout, std::cerr);
-    return std::nullopt;
-  } catch (const CLI::Error& error) {
-    throw UsageError(error.what());
-  }
+  if (!parse_command_line(app, argc, argv)) return std::nullopt;
   o.click = parse_protocol(click);
-  if (!o.size.empty()) o.session = parse_size(o.size);
+  o.session = parse_size(o.network.size);
   for (auto& [name, folder] : datasets) o.datasets.push_back({name, folder});
   check_datasets(o);
   return o;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/command_line.h"
 #include "tools/eval_clicks.h"
 #include "tools/eval_dataset.h"
 
@@ -17,16 +18,15 @@ struct EvalOptions {
   int taps = 1;
 
   std::vector<std::string> weights;
-  std::string device = "auto", precision = "auto", size;
+  NetworkOptions network;
   SessionOptions session;
-  int threads = 0;
 
   std::string csv, report, worst, export_clicks, resume;  // empty: not asked for
   bool json = false, quiet = false, verbose = false;
 };
 
-// Throws UsageError (options.h). Nothing when --help or --version was asked for and printed.
-std::optional<EvalOptions> parse_eval_options(int argc, char** argv);
+// Throws UsageError. Nothing when --help or --version was asked for and printed.
+std::optional<EvalOptions> parse_eval_options(int argc, const char* const* argv);
 
 // Throws UsageError when an output is an input or is named twice, FileError when it could not be written: known before hours
 // of work, not after.

@@ -106,7 +106,7 @@ std::string report_json(const std::vector<InstanceResult>& results, const std::v
   ordered_json report{{"version", mfs_version()},
                       {"click", o.click.text},
                       {"taps", o.taps},
-                      {"size", o.size.empty() ? "as trained" : o.size},
+                      {"size", o.network.size.empty() ? "as trained" : o.network.size},
                       {"device", device},
                       {"precision", precision},
                       {"results", ordered_json::array()},

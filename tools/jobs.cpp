@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "tools/atomic_file.h"
+
 namespace mfs::tools {
 namespace {
 
@@ -63,12 +65,45 @@ void collect(const fs::path& root, const fs::path& relative, std::vector<Job>& j
   }
 }
 
+std::vector<Job> given_photos(const std::vector<std::string>& inputs, bool batch) {
+  std::vector<Job> jobs;
+  std::error_code error;
+  for (const std::string& input : inputs) {
+    if (input == "-" || !fs::is_directory(input, error)) {
+      jobs.push_back({.input = input, .name = batch ? fs::path(input).filename().string() : input});
+      continue;
+    }
+    const std::size_t before = jobs.size();
+    collect(input, "", jobs);
+    if (jobs.size() == before) jobs.push_back({.input = input, .problem = "the folder holds no photos"});
+  }
+  return jobs;
+}
+
+std::vector<Job> listed_photos(const std::string& list) {
+  std::vector<Job> jobs;
+  try {
+    const std::vector<std::uint8_t> text = read_file(list);
+    for (std::string& path : parse_list({reinterpret_cast<const char*>(text.data()), text.size()})) {
+      jobs.push_back({.input = path, .name = path});
+    }
+  } catch (const FileError& error) {
+    throw UsageError(std::string("--list: ") + error.what());
+  }
+  if (jobs.empty()) throw UsageError("--list: '" + list + "' names no photo");
+  return jobs;
+}
+
 std::string output_name(const fs::path& input, OutputKind kind) {
   return (input.string() == "-" ? "stdin" : input.stem().string()) + kinds()[kind].suffix;
 }
 
+// A photo keeps its path below the output folder: "a/../b/dog.jpg" and "/b/dog.jpg" become "b/...".
 void name_outputs_in_folders(const Options& o, Job& job) {
-  const fs::path photo(job.name);
+  fs::path photo;
+  for (const fs::path& part : fs::path(job.name).relative_path().lexically_normal()) {
+    if (part != "..") photo /= part;
+  }
   for (std::size_t k = 0; k < kOutputKinds; ++k) {
     if (o.outputs[k].empty()) continue;
     job.outputs[k] = (o.outputs[k] / photo.parent_path() / output_name(photo, static_cast<OutputKind>(k))).string();
@@ -106,6 +141,7 @@ void check_outputs(const Options& o, Jobs& jobs) {
   };
   for (const Job& job : jobs.list) add_input(job.input);
   add_input(o.clicks_file);
+  add_input(o.list_file);
   add_input(o.weights);
 
   std::map<std::string, std::string> writers;
@@ -113,14 +149,20 @@ void check_outputs(const Options& o, Jobs& jobs) {
   // True when the file exists already.
   const auto check = [&](const std::string& path, const std::string& writer) {
     struct stat info {};
-    const bool exists = ::stat(path.c_str(), &info) == 0;
+    bool exists = ::stat(path.c_str(), &info) == 0;
     if (exists && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return false;
     if (exists && inputs.contains({info.st_dev, info.st_ino})) {
       throw UsageError("'" + path + "' is an input and an output; an input is never overwritten");
     }
     std::error_code error;
     const auto [other, is_new] = writers.insert({fs::weakly_canonical(fs::absolute(path), error).string(), writer});
-    if (!is_new) throw UsageError("'" + path + "' would be written twice: for " + other->second + " and for " + writer);
+    if (!is_new) {
+      throw UsageError(other->second == writer
+                           ? "the photo of " + writer + " is given twice"
+                           : "'" + path + "' would be written twice: for " + other->second + " and for " + writer);
+    }
+    // A machine that lost its power may leave files without content.
+    if (exists && S_ISREG(info.st_mode) && info.st_size == 0 && o.if_exists == IfExists::kSkip) exists = false;
     if (exists) existing.push_back(path);
     return exists;
   };
@@ -146,20 +188,34 @@ void check_outputs(const Options& o, Jobs& jobs) {
 
 }  // namespace
 
+std::vector<std::string> parse_list(std::string_view text) {
+  const bool zeros = text.find('\0') != std::string_view::npos;
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(zeros ? '\0' : '\n'), text.size());
+    std::string_view name = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!zeros && name.ends_with('\r')) name.remove_suffix(1);
+    if (!name.empty()) names.emplace_back(name);
+  }
+  return names;
+}
+
 bool writes_to_stdout(const Options& o) { return std::count(o.outputs.begin(), o.outputs.end(), "-") > 0; }
 
 Jobs plan_jobs(const Options& given) {
   Options o = given;
   Jobs jobs;
   std::error_code error;
-  jobs.batch = o.inputs.size() > 1 || fs::is_directory(o.inputs[0], error);
+  const bool listed = !o.list_file.empty();
+  jobs.batch = listed || o.inputs.size() > 1 || fs::is_directory(o.inputs[0], error);
   const bool default_mask = std::all_of(o.outputs.begin(), o.outputs.end(), [](const std::string& s) { return s.empty(); });
   if (std::count(o.outputs.begin(), o.outputs.end(), "-") > 1) throw UsageError("only one output can go to standard output");
   if (jobs.batch && writes_to_stdout(o)) throw UsageError("'-' as an output needs a single photo");
   if (jobs.batch && std::count(o.inputs.begin(), o.inputs.end(), "-") > 0) {
     throw UsageError("'-' as an input cannot be combined with others");
   }
-  if (default_mask && o.inputs[0] == "-")
+  if (default_mask && !listed && o.inputs[0] == "-")
     throw UsageError("a photo from standard input needs an output, for example -o mask.png");
   for (std::size_t k = 0; jobs.batch && k < kOutputKinds; ++k) {
     if (fs::exists(o.outputs[k], error) && !fs::is_directory(o.outputs[k], error)) {
@@ -168,15 +224,7 @@ Jobs plan_jobs(const Options& given) {
     }
   }
 
-  for (const std::string& input : o.inputs) {
-    if (input == "-" || !fs::is_directory(input, error)) {
-      jobs.list.push_back({.input = input, .name = jobs.batch ? fs::path(input).filename().string() : input});
-      continue;
-    }
-    const std::size_t before = jobs.list.size();
-    collect(input, "", jobs.list);
-    if (jobs.list.size() == before) jobs.list.push_back({.input = input, .problem = "the folder holds no photos"});
-  }
+  jobs.list = listed ? listed_photos(o.list_file) : given_photos(o.inputs, jobs.batch);
   for (Job& job : jobs.list) {
     if (!job.problem.empty()) continue;
     if (default_mask) {

@@ -12,8 +12,7 @@
 #include "tools/eval_report.h"
 #include "tools/eval_sheet.h"
 #include "tools/interrupt.h"
-#include "tools/options.h"
-#include "tools/segmenter.h"
+#include "tools/load_model.h"
 
 namespace mfs::tools {
 namespace {
@@ -22,8 +21,6 @@ struct Dataset {
   DatasetFolder folder;
   std::vector<Instance> instances;
 };
-
-void complain(Console& console, const std::string& sentence) { console.data("mfs_eval: " + sentence, true); }
 
 void write(const std::string& path, Bytes content) { AtomicFile(path, content).commit(); }
 void write(const std::string& path, const std::string& text) {
@@ -67,7 +64,7 @@ void evaluate(Evaluator& evaluator, const std::vector<Dataset>& datasets, std::v
       InstanceResult result = evaluator.evaluate(dataset.folder.name, instance);
       // Files that are read while the signal arrives fail for that reason.
       if (!result.error.empty() && interrupting_signal() != 0) return;
-      if (!result.error.empty()) complain(console, result.error);
+      if (!result.error.empty()) console.error(result.error);
       results.push_back(std::move(result));
     }
   }
@@ -82,7 +79,7 @@ int run(EvalOptions options, Console& console) {
     total += datasets.back().instances.size() * options.weights.size();
   }
   check_eval_outputs(options);
-  catch_interrupts();
+  catch_signals();
   std::optional<Journal> journal;
   if (!options.resume.empty()) {
     journal.emplace(options.resume);
@@ -107,9 +104,9 @@ int run(EvalOptions options, Console& console) {
     if (interrupting_signal() != 0) break;
   }
   if (interrupting_signal() != 0) {
-    complain(console, "interrupted after " + std::to_string(results.size()) + " of " + std::to_string(total) + " instances" +
-                          (journal ? "; the same command goes on from there" : ""));
-    return 128 + interrupting_signal();
+    console.error("interrupted after " + std::to_string(results.size()) + " of " + std::to_string(total) + " instances" +
+                  (journal ? "; the same command goes on from there" : ""));
+    return kInterruptedStatus;
   }
 
   const std::vector<Summary> summaries = summarise(results, options.taps);
@@ -131,11 +128,11 @@ int run(EvalOptions options, Console& console) {
 int main_or_throw(int argc, char** argv) {
   const std::optional<EvalOptions> options = parse_eval_options(argc, argv);
   if (!options) return 0;
-  Console console(options->quiet, options->verbose);
+  Console console("mfs_eval", options->quiet, options->verbose);
   try {
     return run(*options, console);
   } catch (const Error& error) {
-    complain(console, error.what());
+    console.error(error.what());
     return exit_status(error.status());
   }
 }

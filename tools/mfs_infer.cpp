@@ -29,6 +29,9 @@ std::optional<ClicksFile> read_clicks(const std::string& path) {
 
 void report(const PhotoResult& result, const Options& options, const ModelInfo& model, Console& console) {
   // Sentences about files name the file already.
+  if (result.orientation != 1) {
+    console.detail(result.input + ": EXIF orientation " + std::to_string(result.orientation) + " applied");
+  }
   const bool named = result.error.starts_with(result.input + ": ");
   if (result.status == PhotoResult::Status::kFailed) {
     console.error(named ? result.error : (result.input == "-" ? "standard input" : result.input) + ": " + result.error);
@@ -45,39 +48,43 @@ void check_taps_are_given(const Options& options, const ModelInfo& model, Consol
   if (model.uses_taps == 0 && given) console.line("note: this network uses no taps; they are ignored");
 }
 
+// Every photo's taps; names in --clicks that no photo has are likely misspelt, which is worth knowing before a night's work.
+void assign_taps(Jobs& jobs, const Options& options, const std::optional<ClicksFile>& clicks, Console& console) {
+  for (Job& job : jobs.list) job.taps = clicks ? clicks->find(job.name, job.input) : &options.taps;
+  if (!jobs.batch || !clicks) return;
+  for (const std::string& name : clicks->unused()) {
+    console.line("note: no photo is called \"" + name + "\", which --clicks names");
+  }
+}
+
 int run(const Options& options, Console& console) {
   const std::optional<ClicksFile> clicks = read_clicks(options.clicks_file);
-  const Jobs jobs = plan_jobs(options);
-  catch_interrupts();
-  Segmenter segmenter(options, console);
+  Jobs jobs = plan_jobs(options);
+  catch_signals();
+  Segmenter segmenter(options, jobs, console);
   const ModelInfo& model = segmenter.info();
   check_taps_are_given(options, model, console);
+  assign_taps(jobs, options, clicks, console);
 
-  if (jobs.batch) console.enable_progress(jobs.list.size());
+  const std::size_t total = jobs.list.size();
+  if (jobs.batch) console.enable_progress(total);
   Trace trace;
+  if (!jobs.trace.empty()) segmenter.trace_to(&trace);
   int status = 0;
   std::size_t done = 0, failed = 0;
-  for (const Job& job : jobs.list) {
-    if (interrupting_signal() != 0) break;
-    console.progress(done, job.input);
-    const std::vector<Point>* taps = clicks ? clicks->find(job.name, job.input) : &options.taps;
-    const PhotoResult result =
-        segmenter.process(job, taps != nullptr ? *taps : std::vector<Point>(), jobs.trace.empty() ? nullptr : &trace);
+  console.progress(0, jobs.list[0].input);
+  run_pipeline(jobs.list, segmenter, segmenter.limits(), [&](const PhotoWork& work) {
+    const PhotoResult& result = work.result;
     if (result.status == PhotoResult::Status::kFailed) {
-      if (interrupting_signal() != 0) break;
       ++failed;
       status = jobs.batch ? 1 : result.exit_status;
     }
     report(result, options, model, console);
-    ++done;
-  }
+    if (++done < total) console.progress(done, jobs.list[done].input);
+  });
   if (jobs.batch) {
-    console.line(std::to_string(done - failed) + " of " + std::to_string(jobs.list.size()) + " photos done" +
+    console.line(std::to_string(done - failed) + " of " + std::to_string(total) + " photos done" +
                  (failed > 0 ? ", " + std::to_string(failed) + " failed" : ""));
-    if (clicks && interrupting_signal() == 0) {
-      for (const std::string& name : clicks->unused())
-        console.line("note: no photo is called \"" + name + "\", which --clicks names");
-    }
   }
   if (!jobs.trace.empty()) {
     const std::string text = trace.json();
@@ -88,8 +95,9 @@ int run(const Options& options, Console& console) {
     console.line(profile_table(entries, measure_peak(entries, cpu, model.threads)));
   }
   if (interrupting_signal() != 0) {
-    console.error("interrupted; the outputs of " + std::to_string(done) + " photos are complete");
-    return 128 + interrupting_signal();
+    console.error("interrupted; the outputs of " + std::to_string(done - failed) + " photos are complete" +
+                  (jobs.batch ? "; the same command with --skip-existing does the rest" : ""));
+    return kInterruptedStatus;
   }
   return status;
 }
@@ -97,7 +105,7 @@ int run(const Options& options, Console& console) {
 int main_or_throw(int argc, char** argv) {
   const std::optional<Options> options = parse_options(argc, argv);
   if (!options) return 0;
-  Console console(options->quiet, options->verbose);
+  Console console("mfs_infer", options->quiet, options->verbose);
   try {
     return run(*options, console);
   } catch (const Error& error) {

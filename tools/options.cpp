@@ -3,8 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
-#include <iostream>
 
 #include "tools/clicks.h"
 
@@ -15,25 +13,25 @@ constexpr const char* kDescription =
     "One tap on a photo -> mask of the tapped object.\n\n"
     "  mfs_infer dog.jpg --click 214,180                        # writes dog.mask.png\n"
     "  mfs_infer photos/ --clicks clicks.json -o masks/ --json  # a folder, sub-folders mirrored\n"
+    "  mfs_infer --list night.txt --clicks clicks.json -o masks/ --skip-existing  # goes on where it was stopped\n"
     "  cat dog.jpg | mfs_infer - --click 214,180 -o - > mask.png\n";
 
 constexpr const char* kFooter =
     "Taps are pixels of the upright photo (EXIF orientation applied): x to the right, y down, (0,0) is the centre of the\n"
-    "top-left pixel.\n\n"
-    "Outputs: without any output option the mask goes to NAME.mask.png beside the photo. '-' is standard output. For a folder\n"
-    "or several photos, output options name folders, which get NAME.mask.png, NAME.prob.png, NAME.cutout.png, NAME.blur.jpg\n"
-    "and NAME.overlay.jpg; files of such names in a folder of photos are not taken for photos. Every file appears complete\n"
-    "or not at all. An input is never overwritten.\n\n"
-    "Photos: JPEG, PNG, BMP, TGA and PNM, at most 30000 pixels a side and 256 megapixels.\n\n"
+    "top-left pixel. In --clicks a photo is called by its path below the folder given, by its path as given or listed, or by\n"
+    "its file name.\n\n"
+    "Outputs: without any output option the mask goes to NAME.mask.png beside the photo. '-' is standard output. For a\n"
+    "folder, a list or several photos, output options name folders, which get NAME.mask.png, NAME.prob.png, NAME.cutout.png,\n"
+    "NAME.blur.jpg and NAME.overlay.jpg; files of such names in a folder of photos are not taken for photos. Photos of a\n"
+    "folder or list keep their sub-folders there. Every file appears complete or not at all; a run that was killed leaves at\n"
+    "most hidden .NAME.tmp files, which the next run uses up. An input is never overwritten.\n\n"
+    "Lists: one path per line, relative to the working directory, or the output of find -print0.\n\n"
+    "Photos: JPEG, PNG, BMP, TGA and PNM, at most 30000 pixels a side and 256 megapixels. One that cannot be read is\n"
+    "reported, and the others are done. While the network runs with --threads threads, as many more read and write the photos\n"
+    "before and after; a photo at a time is worked on with --repeat, --profile or --trace.\n\n"
     "Latencies: min, median, p90, p99, of the network alone (back to back) and of click to mask (prepare + infer + finish).\n\n"
-    "Exit status: 0 all done; 1 some images failed; 2 usage; 3 weights; 4 no such device, unsupported precision or out of\n"
-    "memory; 130 interrupted.";
-
-std::string device_problem(const std::string& text) {
-  const bool indexed = text.rfind("cuda:", 0) == 0 && text.size() > 5 && text.size() <= 8 &&
-                       text.find_first_not_of("0123456789", 5) == std::string::npos;
-  return text == "auto" || text == "cpu" || text == "cuda" || indexed ? "" : "'" + text + "' is not auto, cpu, cuda or cuda:N";
-}
+    "Exit status: 0 all done; 1 some photos failed, or an output could not be written; 2 usage; 3 weights; 4 no such device,\n"
+    "unsupported precision or out of memory; 130 interrupted (Ctrl-C or SIGTERM: finished outputs stay; a second one kills).";
 
 std::string threshold_problem(const std::string& text) {
   float value = 0;
@@ -51,35 +49,19 @@ std::string radius_problem(const std::string& text) {
 
 }  // namespace
 
-SessionOptions parse_size(const std::string& text) {
-  SessionOptions size;
-  if (text == "native") {
-    size.native_size = true;
-    return size;
-  }
-  const char* const end = text.data() + text.size();
-  const auto width = std::from_chars(text.data(), end, size.network_width);
-  bool valid = width.ec == std::errc() && size.network_width > 0;
-  size.network_height = size.network_width;
-  if (valid && width.ptr != end) {
-    const auto height = *width.ptr == 'x' ? std::from_chars(width.ptr + 1, end, size.network_height) : width;
-    valid = *width.ptr == 'x' && height.ec == std::errc() && height.ptr == end && size.network_height > 0;
-  }
-  if (!valid) throw UsageError("--size: '" + text + "' is not N, WxH (width first) or native");
-  return size;
-}
-
-std::optional<Options> parse_options(int argc, char** argv) {
+std::optional<Options> parse_options(int argc, const char* const* argv) {
   Options o;
   std::vector<std::string> clicks;
-  std::string size;
   float blur_radius = 0;
   bool skip_existing = false, overwrite = false;
 
   CLI::App app(kDescription, "mfs_infer");
   app.footer(kFooter);
   app.set_version_flag("--version", [] { return std::string("mfs_infer ") + mfs_version() + "\n" + mfs_build_info(); });
-  app.add_option("PHOTO", o.inputs, "Photos, folders of photos, or '-' for standard input")->required()->type_name("");
+  auto* photos = app.add_option("PHOTO", o.inputs, "Photos, folders of photos, or '-' for standard input")->type_name("");
+  app.add_option("--list", o.list_file, "A file that lists photos, instead of PHOTO; '-' is standard input")
+      ->type_name("FILE")
+      ->excludes(photos);
   auto* click = app.add_option("--click", clicks, "A tap on the object; repeat for several")->type_name("X,Y");
   click->allow_extra_args(false);
   app.add_option("--clicks", o.clicks_file, "Taps of many photos: {\"dog.jpg\": [[214,180]], ...}")
@@ -108,30 +90,16 @@ std::optional<Options> parse_options(int argc, char** argv) {
       ->type_name("T")
       ->group(outputs)
       ->check(CLI::Validator(threshold_problem, "", ""));
-  auto* skip = app.add_flag("--skip-existing", skip_existing, "Leave outputs that exist as they are")->group(outputs);
+  auto* skip = app.add_flag("--skip-existing", skip_existing, "Leave outputs that exist as they are, do the missing ones")
+                   ->group(outputs);
   app.add_flag("--overwrite", overwrite, "Replace outputs that exist (default: stop before any work)")
       ->group(outputs)
       ->excludes(skip);
 
-  const char* const network = "Network";
   app.add_option("--weights", o.weights, "Checkpoint [the one that came with the program]")
       ->type_name("FILE.safetensors")
-      ->group(network);
-  app.add_option("--size", size, "Network size: multiples of 8 (VGG: 32) from 64 on; native = the photo's [as trained]")
-      ->type_name("N|WxH|native")
-      ->group(network);
-  app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N [auto]")
-      ->type_name("DEVICE")
-      ->group(network)
-      ->check(CLI::Validator(device_problem, "", ""));
-  app.add_option("--precision", o.precision, "auto, f32 (CPU), bf16 or f16 (GPU) [auto]")
-      ->type_name("TYPE")
-      ->group(network)
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "int8", "fp8"}).description(""));
-  app.add_option("--threads", o.threads, "Host threads [all]")
-      ->type_name("N")
-      ->group(network)
-      ->check(CLI::Range(1, 1024).description(""));
+      ->group("Network");
+  add_network_options(app, o.network);
 
   const char* const measuring = "Measuring";
   auto* repeat = app.add_option("--repeat", o.repeat, "Run each photo N times after a warm-up and print latencies")
@@ -146,36 +114,20 @@ std::optional<Options> parse_options(int argc, char** argv) {
   auto* quiet = app.add_flag("-q,--quiet", o.quiet, "Only errors")->group(messages);
   app.add_flag("-v,--verbose", o.verbose, "What is done, chosen and found")->group(messages)->excludes(quiet);
 
+  if (!parse_command_line(app, argc, argv)) return std::nullopt;
+  if (o.inputs.empty() && o.list_file.empty()) {
+    throw UsageError("no photo: name a file, a folder, '-' for standard input, or a list of photos with --list");
+  }
   try {
-    app.parse(argc, argv);
     for (const std::string& text : clicks) o.taps.push_back(parse_click(text));
-  } catch (const CLI::Success& help) {
-    app.exit(help, std::cout, std::cerr);
-    return std::nullopt;
-  } catch (const CLI::Error& error) {
-    throw UsageError(error.what());
   } catch (const ClicksError& error) {
     throw UsageError(std::string("--click: ") + error.what());
   }
-  if (!size.empty()) o.session = parse_size(size);
+  o.session = parse_size(o.network.size);
   if (*radius) o.blur_radius = blur_radius;
   if (o.profile && !*repeat) o.repeat = 10;
   o.if_exists = overwrite ? IfExists::kOverwrite : skip_existing ? IfExists::kSkip : IfExists::kStop;
   return o;
-}
-
-std::string find_weights() {
-  namespace fs = std::filesystem;
-  constexpr const char* kName = "mfs-small.safetensors";
-  std::error_code error;
-  const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-  std::string searched;
-  for (const char* place : {"../share/mfs", "../../weights"}) {
-    const fs::path candidate = (folder / place / kName).lexically_normal();
-    if (fs::exists(candidate, error)) return candidate.string();
-    searched += (searched.empty() ? "" : " and ") + candidate.string();
-  }
-  throw Error(MFS_BAD_WEIGHTS, "no weights found (looked for " + searched + "); name a file with --weights");
 }
 
 }  // namespace mfs::tools

@@ -3,17 +3,12 @@
 
 #include <array>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "mfs/mfs.hpp"
+#include "tools/command_line.h"
 
 namespace mfs::tools {
-
-struct UsageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 enum OutputKind { kMask, kProbability, kCutOut, kBlur, kOverlay };
 inline constexpr std::size_t kOutputKinds = 5;
@@ -23,15 +18,16 @@ enum class IfExists { kStop, kSkip, kOverwrite };
 
 struct Options {
   std::vector<std::string> inputs;
+  std::string list_file;
   std::vector<Point> taps;
   std::string clicks_file;
   OutputPaths outputs;  // as typed: files, or folders
   std::optional<float> blur_radius;
   float threshold = 0.5f;
 
-  std::string weights, device = "auto", precision = "auto";
+  std::string weights;  // empty: find_weights()
+  NetworkOptions network;
   SessionOptions session;
-  int threads = 0;
 
   int repeat = 1;
   bool profile = false;
@@ -42,13 +38,6 @@ struct Options {
 };
 
 // Throws UsageError. Nothing when --help or --version was asked for and printed.
-std::optional<Options> parse_options(int argc, char** argv);
-
-// "512", "640x384" (width first) or "native". Throws UsageError.
-SessionOptions parse_size(const std::string& text);
-
-// The checkpoint that belongs to this program: installed beside it, or in the source tree it was built in. Throws Error
-// (MFS_BAD_WEIGHTS) that names the places searched.
-std::string find_weights();
+std::optional<Options> parse_options(int argc, const char* const* argv);
 
 }  // namespace mfs::tools

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "tools/image_header.h"
 #include "tools/pnm_file.h"
 #include "tools/stb.h"
 
@@ -31,6 +30,9 @@ std::vector<std::uint8_t> to_colour(const T* samples, int channels, std::size_t 
 template <class T, class Load>
 void decode_with_stb(Bytes file, Load load, Photo& photo) {
   int width = 0, height = 0, channels = 0;
+  // What grows are copies of the file's data and the samples, at most 8 bytes a pixel; growing doubles.
+  const std::size_t most_sample_bytes = static_cast<std::size_t>(photo.width) * photo.height * 8;
+  mfs_stb_limit_growth(2 * std::max(most_sample_bytes, file.size()) + (std::size_t{1} << 16));
   const std::unique_ptr<T, void (*)(void*)> samples(
       load(file.data(), static_cast<int>(file.size()), &width, &height, &channels, 0), stbi_image_free);
   if (!samples) throw ImageError(std::string("the image data are damaged (") + stbi_failure_reason() + ")");
@@ -71,10 +73,11 @@ void make_upright(Photo& photo) {
 
 }  // namespace
 
-Photo decode_photo(Bytes file) {
+Photo decode_photo(Bytes file) { return decode_photo(file, read_image_header(file)); }
+
+Photo decode_photo(Bytes file, const ImageHeader& header) {
   constexpr std::size_t kMaxFileBytes = 0x7FFFFFFF;  // stb counts in int
   if (file.size() > kMaxFileBytes) throw ImageError("the file is larger than 2 GiB");
-  const ImageHeader header = read_image_header(file);
   Photo photo{.width = static_cast<int>(header.width),
               .height = static_cast<int>(header.height),
               .orientation = header.orientation,

@@ -5,6 +5,7 @@
 
 #include "mfs/mfs.hpp"
 #include "tools/bytes.h"
+#include "tools/image_header.h"
 
 namespace mfs::tools {
 
@@ -17,7 +18,8 @@ struct Photo {
 };
 
 // Decodes a JPEG, PNG, BMP, TGA or PNM file: grey and palettes become RGB, 16 bit becomes 8 by round(v / 257), alpha is kept,
-// the EXIF orientation is applied. Throws ImageError (image_header.h) with one sentence.
+// the EXIF orientation is applied. Throws ImageError with one sentence.
 Photo decode_photo(Bytes file);
+Photo decode_photo(Bytes file, const ImageHeader& header);  // as read_image_header() gave it
 
 }  // namespace mfs::tools

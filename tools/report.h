@@ -20,6 +20,7 @@ struct PhotoResult {
   std::string error{};                 // kFailed: one sentence
   int exit_status = 1;                 // kFailed: what the program returns when this is its only photo
   int width = 0, height = 0;           // 0: not known
+  int orientation = 1;                 // EXIF, applied
   std::vector<std::string> outputs{};  // files written, "-" for standard output
   std::vector<Point> taps{};
   long long mask_area = 0;  // pixels

@@ -1,27 +1,32 @@
-// One photo from its file to its outputs: read, decode, segment, draw, encode, write.
+// The stages of a photo: read, decode, segment, draw and encode and write.
 #pragma once
 
 #include <chrono>
 #include <vector>
 
 #include "tools/console.h"
-#include "tools/jobs.h"
-#include "tools/photo.h"
+#include "tools/options.h"
+#include "tools/pipeline.h"
 #include "tools/profile.h"
-#include "tools/report.h"
 
 namespace mfs::tools {
 
-class Segmenter {
+class Segmenter : public PhotoStages {
  public:
   // Loads the weights and plans the network. Throws mfs::Error.
-  Segmenter(const Options& options, Console& console);
+  Segmenter(const Options& options, const Jobs& jobs, Console& console);
 
   const ModelInfo& info() const { return info_; }
   std::vector<ProfileEntry> profile() const { return session_.profile(); }
+  // How many photos may be under way: several in a batch, one where times are measured.
+  PipelineLimits limits() const;
+  // Receives the stages of every photo from now on; only without helper threads.
+  void trace_to(Trace* trace) { trace_ = trace; }
 
-  // Never throws for a reason that lies in the photo: the result tells. `trace` may be null.
-  PhotoResult process(const Job& job, std::vector<Point> taps, Trace* trace);
+  void read(PhotoWork& work) override;
+  void decode(PhotoWork& work) override;
+  void segment(PhotoWork& work) override;
+  void write(PhotoWork& work) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -30,23 +35,19 @@ class Segmenter {
     std::vector<std::uint8_t> content;
   };
 
-  void process(const Job& job, Trace* trace, PhotoResult& result);
-  void check_taps(const PhotoResult& result) const;
-  void segment(const Photo& photo, bool with_probability, PhotoResult& result);
-  std::vector<Written> encode(const Photo& photo, const Job& job, const PhotoResult& result);
+  void check_taps(const PhotoWork& work) const;
+  std::vector<Written> encode(const PhotoWork& work) const;
   double microseconds(Clock::time_point t) const { return std::chrono::duration<double, std::micro>(t - start_).count(); }
+  void add_to_trace(const PhotoWork& work, Clock::time_point written);
 
   const Options& options_;
-  Console& console_;
+  const bool batch_;
+  const int effect_threads_;
   const Clock::time_point start_ = Clock::now();
   Model model_;
   Session session_;
   ModelInfo info_;
-  std::vector<std::uint8_t> mask_, pixels_;  // of the photo in work; kept for the next one
-  std::vector<float> probability_;
+  Trace* trace_ = nullptr;
 };
-
-// What the program returns for a failure with this status.
-int exit_status(mfs_status status);
 
 }  // namespace mfs::tools

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-tools/install_packages.sh cmake ninja-build g++ clang-format libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev \
+tools/install_packages.sh cmake ninja-build g++ clang-format libdnnl-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev \
   doctest-dev pkg-config dpkg-dev file pybind11-dev python3-dev python3 python3-numpy python3-pil python3-scipy python3-torch \
   libopenblas0-pthread
 

@@ -132,6 +132,18 @@ TEST_CASE("the same damaged file decodes to the same pixels") {
   }
 }
 
+TEST_CASE("image data that swell beyond the size in the header are refused") {
+  constexpr int kSide = 4096;
+  File bomb = encode_png(File(std::size_t{kSide} * kSide), kSide, kSide, 1);  // 16 MiB out of a few kilobytes
+  REQUIRE(bomb.size() < 100'000);
+  for (const std::size_t side : {16, 20}) {
+    bomb[side + 2] = 0;
+    bomb[side + 3] = 100;
+  }
+  repair_checksums(bomb);
+  CHECK_FALSE(decode(bomb).decoded);
+}
+
 TEST_CASE("JPEG tables that stb_image 2.27 would trust are refused") {
   const auto after = [](const File& file, std::uint8_t marker) {
     for (std::size_t at = 2; at + 4 < file.size(); at += 2 + big16(file, at + 2)) {

@@ -9,8 +9,8 @@
 #include <set>
 
 #include "tests/tools/eval_masks.h"
+#include "tools/command_line.h"
 #include "tools/eval_random.h"
-#include "tools/options.h"
 
 namespace mfs::tools {
 namespace {

@@ -7,12 +7,12 @@
 
 #include "tests/tools/eval_masks.h"
 #include "tools/atomic_file.h"
+#include "tools/command_line.h"
 #include "tools/encode.h"
 #include "tools/eval_journal.h"
 #include "tools/eval_report.h"
 #include "tools/eval_sheet.h"
 #include "tools/image_header.h"
-#include "tools/options.h"
 
 namespace mfs::tools {
 namespace {

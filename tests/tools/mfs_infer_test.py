@@ -243,12 +243,32 @@ class MfsInferTest(unittest.TestCase):
             ["dog.ppm", "--click", "1,2", "--skip-existing", "--overwrite"],
             ["dog.ppm", "-", "--click", "1,2", "-o", "out"],
             ["dog.ppm", "dog.ppm", "--click", "1,2", "-o", "-"],
+            ["dog.ppm", "--click", "1,2", "-o", ""],
+            ["", "--click", "1,2"],
+            ["--list", "dog.ppm", "dog.ppm", "--click", "1,2"],
         ):
             with self.subTest(arguments):
                 out, err = self.run_tool(*arguments, status=2)
                 self.assertEqual(out, b"")
                 self.assertTrue(err.startswith(b"mfs_infer: "), err)
         self.assertEqual(self.files(), ["dog.ppm"])
+
+    def test_usage_errors_are_told_in_our_words(self):
+        for arguments, words in (
+            (["--size", "64", "--size", "128"], "--size is given 2 times"),
+            (["-o", "a.png", "--mask", "b.png"], "--mask is given 2 times"),
+            (["--weights"], "--weights: its value is missing (FILE.safetensors)"),
+            (["--siez", "64"], "there is no option --siez"),
+            (["--clicks", "c.json"], "--click cannot be combined with --clicks"),
+            (["--threads", "many"], "--threads: Value many not in range 1 to 1024"),
+            (["--cutout="], "--cutout: its value is "),
+        ):
+            with self.subTest(arguments):
+                _, err = self.run_tool("dog.ppm", "--click", "1,2", *arguments, status=2, weights=False)
+                first, second = err.decode().splitlines()
+                self.assertTrue(first.startswith("mfs_infer: " + words), first)
+                self.assertEqual(second, "Run mfs_infer --help for the options.")
+        self.run_tool("dog.ppm", "--click", "1,2", "--json", "--json", "-o", "/dev/null")  # a flag may be repeated
 
     def test_a_missing_or_unreadable_photo_is_status_1(self):
         (self.folder / "text.jpg").write_text("not a photo\n")
@@ -285,7 +305,7 @@ class MfsInferTest(unittest.TestCase):
     def test_help_and_version(self):
         out, err = self.run_tool("--help")
         self.assertEqual(err, b"")
-        for option in (b"--click", b"--clicks", b"--prob", b"--blur-radius", b"--size", b"--trace", b"256 megapixels"):
+        for option in (b"--click", b"--clicks", b"--prob", b"--blur-radius", b"--size", b"--trace", b"--list", b"256 megapixels"):
             self.assertIn(option, out)
         out, _ = self.run_tool("--version", weights=False)
         self.assertTrue(out.startswith(b"mfs_infer "))
@@ -452,7 +472,7 @@ class MfsInferTest(unittest.TestCase):
         write_photo(self.folder / "photos/000.ppm")
         for i in range(1, count):
             shutil.copy(self.folder / "photos/000.ppm", self.folder / f"photos/{i:03}.ppm")
-        for sent, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        for sent in (signal.SIGINT, signal.SIGTERM):
             masks = self.folder / sent.name
             with subprocess.Popen(self.command("photos", "--click", "80,50", "-o", masks, "-q"), cwd=self.folder,
                                   stderr=subprocess.DEVNULL) as process:  # fmt: skip
@@ -460,7 +480,7 @@ class MfsInferTest(unittest.TestCase):
                 while len(list(masks.glob("*.png"))) < 3 and time.monotonic() < deadline:
                     time.sleep(0.005)
                 process.send_signal(sent)
-                self.assertEqual(process.wait(timeout=60), status)
+                self.assertEqual(process.wait(timeout=60), 130)
             written = sorted(os.listdir(masks))
             self.assertTrue(3 <= len(written) < count, len(written))
             for name in written:

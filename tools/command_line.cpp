@@ -1,0 +1,119 @@
+#include "tools/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+
+namespace mfs::tools {
+namespace {
+
+constexpr const char* kGroup = "Network";
+
+std::string device_problem(const std::string& text) {
+  const bool indexed = text.starts_with("cuda:") && text.size() > 5 && text.size() <= 8 &&
+                       text.find_first_not_of("0123456789", 5) == std::string::npos;
+  return text == "auto" || text == "cpu" || text == "cuda" || indexed ? "" : "'" + text + "' is not auto, cpu, cuda or cuda:N";
+}
+
+// CLI11 counts; people want to be told what they did.
+std::string sentence(const CLI::App& app, const CLI::ArgumentMismatch& error) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_expected_max() == 1 && option->get_type_size_max() == 1 && option->count() > 1) {
+      return option->get_name() + " is given " + std::to_string(option->count()) + " times";
+    }
+  }
+  const std::string text = error.what(), name = text.substr(0, text.find(':'));
+  const CLI::Option* option = app.get_option_no_throw(name);
+  return option == nullptr ? text : name + ": its value is missing (" + option->get_type_name() + ")";
+}
+
+std::string sentence(const CLI::App& app) {
+  for (const std::string& word : app.remaining()) {
+    if (word.starts_with('-')) return "there is no option " + word;
+  }
+  return "'" + app.remaining().front() + "' belongs to no option";
+}
+
+}  // namespace
+
+int exit_status(mfs_status status) {
+  switch (status) {
+    case MFS_INVALID_ARGUMENT:
+      return 2;
+    case MFS_BAD_WEIGHTS:
+      return 3;
+    case MFS_NO_DEVICE:
+    case MFS_UNSUPPORTED:
+    case MFS_OUT_OF_MEMORY:
+      return 4;
+    default:
+      return 1;
+  }
+}
+
+void add_network_options(CLI::App& app, NetworkOptions& o) {
+  app.add_option("--size", o.size, "Network size: multiples of 8 (VGG: 32) from 64 on; native = the photo's [as trained]")
+      ->type_name("N|WxH|native")
+      ->group(kGroup);
+  app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N [auto]")
+      ->type_name("DEVICE")
+      ->group(kGroup)
+      ->check(CLI::Validator(device_problem, "", ""));
+  app.add_option("--precision", o.precision, "auto, f32 (CPU), bf16 or f16 (GPU) [auto]")
+      ->type_name("TYPE")
+      ->group(kGroup)
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "int8", "fp8"}).description(""));
+  app.add_option("--threads", o.threads, "Host threads of the network [all]")
+      ->type_name("N")
+      ->group(kGroup)
+      ->check(CLI::Range(1, 1024).description(""));
+}
+
+bool parse_command_line(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    app.exit(help, std::cout, std::cerr);
+    return false;
+  } catch (const CLI::ArgumentMismatch& error) {
+    throw UsageError(sentence(app, error));
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError(sentence(app));
+  } catch (const CLI::ExcludesError& error) {
+    std::string text = error.what();
+    const std::string excludes = " excludes ";
+    if (const std::size_t at = text.find(excludes); at != std::string::npos) {
+      text.replace(at, excludes.size(), " cannot be combined with ");
+    }
+    throw UsageError(text);
+  } catch (const CLI::Error& error) {
+    throw UsageError(error.what());
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& value : option->results()) {
+      if (value.empty()) throw UsageError(option->get_name() + ": its value is empty");
+    }
+  }
+  return true;
+}
+
+SessionOptions parse_size(const std::string& text) {
+  SessionOptions size;
+  if (text.empty()) return size;
+  if (text == "native") {
+    size.native_size = true;
+    return size;
+  }
+  const char* const end = text.data() + text.size();
+  const auto width = std::from_chars(text.data(), end, size.network_width);
+  bool valid = width.ec == std::errc() && size.network_width > 0;
+  size.network_height = size.network_width;
+  if (valid && width.ptr != end) {
+    const auto height = *width.ptr == 'x' ? std::from_chars(width.ptr + 1, end, size.network_height) : width;
+    valid = *width.ptr == 'x' && height.ec == std::errc() && height.ptr == end && size.network_height > 0;
+  }
+  if (!valid) throw UsageError("--size: '" + text + "' is not N, WxH (width first) or native");
+  return size;
+}
+
+}  // namespace mfs::tools

@@ -1,0 +1,39 @@
+// What the command lines of mfs_infer and mfs_eval share: the options of the network, and how a mistake is told.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "mfs/mfs.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace mfs::tools {
+
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What the program returns for a failure with this status.
+int exit_status(mfs_status status);
+inline constexpr int kInterruptedStatus = 130;
+
+struct NetworkOptions {
+  std::string device = "auto", precision = "auto";
+  std::string size;  // as typed; empty: as trained
+  int threads = 0;   // 0: all
+};
+
+// Adds --size, --device, --precision and --threads. `options` must outlive the parsing.
+void add_network_options(CLI::App& app, NetworkOptions& options);
+
+// False when --help or --version was asked for and printed. Throws UsageError with one sentence: an unknown option, one given
+// twice, a value that is missing or cannot be.
+bool parse_command_line(CLI::App& app, int argc, const char* const* argv);
+
+// "512", "640x384" (width first), "native", or empty: as trained. Throws UsageError.
+SessionOptions parse_size(const std::string& text);
+
+}  // namespace mfs::tools
