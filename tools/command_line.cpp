@@ -92,6 +92,7 @@ bool parse_command_line(CLI::App& app, int argc, const char* const* argv) {
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& value : option->results()) {
       if (value.empty()) throw UsageError(option->get_name() + ": its value is empty");
+      if (value.starts_with('=')) throw UsageError(option->get_name() + ": short options take their value without '='");
     }
   }
   return true;

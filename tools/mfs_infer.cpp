@@ -1,4 +1,5 @@
 // Photos in, masks out: the command line around the library's public interface.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -52,9 +53,12 @@ void check_taps_are_given(const Options& options, const ModelInfo& model, Consol
 void assign_taps(Jobs& jobs, const Options& options, const std::optional<ClicksFile>& clicks, Console& console) {
   for (Job& job : jobs.list) job.taps = clicks ? clicks->find(job.name, job.input) : &options.taps;
   if (!jobs.batch || !clicks) return;
-  for (const std::string& name : clicks->unused()) {
-    console.line("note: no photo is called \"" + name + "\", which --clicks names");
+  const std::vector<std::string> unused = clicks->unused();
+  constexpr std::size_t kMost = 5;
+  for (std::size_t i = 0; i < std::min(unused.size(), kMost); ++i) {
+    console.line("note: no photo is called \"" + unused[i] + "\", which --clicks names");
   }
+  if (unused.size() > kMost) console.line("note: --clicks names " + std::to_string(unused.size() - kMost) + " more");
 }
 
 int run(const Options& options, Console& console) {

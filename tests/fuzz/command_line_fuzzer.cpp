@@ -8,10 +8,6 @@
 #include "tools/jobs.h"
 #include "tools/options.h"
 
-// The library's part in --version.
-const char* mfs_version() { return "0"; }
-const char* mfs_build_info() { return ""; }
-
 namespace {
 
 template <typename Parse>

@@ -262,6 +262,7 @@ class MfsInferTest(unittest.TestCase):
             (["--clicks", "c.json"], "--click cannot be combined with --clicks"),
             (["--threads", "many"], "--threads: Value many not in range 1 to 1024"),
             (["--cutout="], "--cutout: its value is "),
+            (["-o=m.png"], "--mask: short options take their value without '='"),
         ):
             with self.subTest(arguments):
                 _, err = self.run_tool("dog.ppm", "--click", "1,2", *arguments, status=2, weights=False)
