@@ -82,7 +82,9 @@ class BatchTest(unittest.TestCase):
 
     def peak_memory(self, *arguments):
         """Bytes."""
-        with subprocess.Popen(self.command(*arguments), cwd=self.folder, stderr=subprocess.DEVNULL) as process:
+        environment = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=4"}  # of freed memory, where it is built in
+        command = self.command(*arguments)
+        with subprocess.Popen(command, cwd=self.folder, stderr=subprocess.DEVNULL, env=environment) as process:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         self.assertEqual(process.returncode, 0)
@@ -97,7 +99,7 @@ class BatchTest(unittest.TestCase):
         (self.folder / "many.txt").write_text("\n".join(names))
         few = self.peak_memory("--list", "few.txt", "--click", "1,1", "-o", "few")
         many = self.peak_memory("--list", "many.txt", "--click", "1,1", "-o", "many")
-        self.assertLess(many, few + 20e6)
+        self.assertLess(many, few + 40e6)  # all of them: more than 100 MB
 
     # Ends that nobody wished for.
 
@@ -276,7 +278,13 @@ class BatchTest(unittest.TestCase):
         (self.folder / "photos/empty.jpg").touch()
         (self.folder / "photos/unicode\udcff.jpg").write_bytes(b"GIF89a")
         self.folder.chmod(0o777)
-        as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        as_user = {}
+        if os.geteuid() == 0:  # who may read everything
+            as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            try:
+                subprocess.run([PROGRAM, "--version"], check=True, capture_output=True, **as_user)
+            except (PermissionError, subprocess.CalledProcessError):
+                self.skipTest("nobody else may run the program")
         (self.folder / "out").mkdir()
         (self.folder / "out").chmod(0o777)
         lines, _ = self.run_tool("photos", "--click", "1,1", "-o", "out", "--json", status=1, **as_user)
