@@ -26,8 +26,8 @@ class Model {
   // Reads, checks and understands the file; throws Error with the sentence for the user.
   Model(const std::string& path, const ModelOptions& options);
 
-  // A plan for one network size (multiples of size_multiple(), at least 64) and number of photos, in a session's memory. Packed weights are
-  // shared with earlier plans. Throws Error.
+  // A plan for one network size (multiples of size_multiple(), at least 64) and number of photos, in a session's memory. Packed
+  // weights are shared with earlier plans. Throws Error.
   std::unique_ptr<Executor> plan(int height, int width, int batch, const std::shared_ptr<SessionMemory>& memory) const;
   // Memory of a session: its own or, unless empty, the caller's.
   SessionMemory session_memory(std::span<std::byte> callers) const;
