@@ -55,89 +55,90 @@ class Table : public benchmark::BenchmarkReporter {
           key.first.c_str(), mean.count, std::exp(mean.logs / mean.count), key.second.c_str(), mean.ours, key.second.c_str(),
           mean.theirs);
     }
+  }
 
-    bool failed() const { return failed_; }
+  bool failed() const { return failed_; }
 
-   private:
-    static constexpr const char* kFaster = "the faster peer";
-    struct Mean {
-      double logs = 0, count = 0, ours = 0, theirs = 0;
-    };
-    void add(const std::string& variant, const std::string& library, double ours, double theirs, double count) {
-      Mean& mean = means_[{variant, library == "peer" ? kFaster : library}];
-      mean.logs += count * std::log(theirs / ours), mean.count += count;
-      mean.ours += count * ours, mean.theirs += count * theirs;
-    }
-
-    std::map<std::pair<std::string, std::string>, Mean> means_;
-    bool failed_ = false;
+ private:
+  static constexpr const char* kFaster = "the faster peer";
+  struct Mean {
+    double logs = 0, count = 0, ours = 0, theirs = 0;
   };
-
-  // Takes `name VALUE` out of the arguments; null if it is absent.
-  const char* take(int& argc, char** argv, const char* name) {
-    for (int i = 1; i < argc; ++i) {
-      if (std::strcmp(argv[i], name) != 0) continue;
-      const char* const value = i + 1 < argc ? argv[i + 1] : "";
-      const int taken = std::min(2, argc - i);
-      std::rotate(argv + i, argv + i + taken, argv + argc);
-      argc -= taken;
-      return value;
-    }
-    return nullptr;
+  void add(const std::string& variant, const std::string& library, double ours, double theirs, double count) {
+    Mean& mean = means_[{variant, library == "peer" ? kFaster : library}];
+    mean.logs += count * std::log(theirs / ours), mean.count += count;
+    mean.ours += count * ours, mean.theirs += count * theirs;
   }
+
+  std::map<std::pair<std::string, std::string>, Mean> means_;
+  bool failed_ = false;
+};
+
+// Takes `name VALUE` out of the arguments; null if it is absent.
+const char* take(int& argc, char** argv, const char* name) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], name) != 0) continue;
+    const char* const value = i + 1 < argc ? argv[i + 1] : "";
+    const int taken = std::min(2, argc - i);
+    std::rotate(argv + i, argv + i + taken, argv + argc);
+    argc -= taken;
+    return value;
+  }
+  return nullptr;
+}
 
 #if MFS_HAVE_CUDA
-  void choose_cuda(const std::string& device) {
-    std::string why_none;
-    const std::vector<CudaDeviceInfo> devices = cuda_devices(why_none);
-    if (devices.empty()) throw Error(Code::kNoDevice, why_none);
-    const int index = device.starts_with("cuda:") ? std::atoi(device.c_str() + 5) : devices.front().index;
-    const auto found = std::ranges::find(devices, index, &CudaDeviceInfo::index);
-    if (found == devices.end()) throw Error(Code::kNoDevice, "there is no usable device " + device);
-    if (const Status s = select_device(index); !s) throw Error(s.code(), s.message());
-    static const CudaStream stream;
-    settings().cuda = stream.on(*found);
-    settings().card = measure_device(settings().cuda, *found);
-    register_all(static_cast<const Cuda*>(nullptr));
-  }
+void choose_cuda(const std::string& device) {
+  std::string why_none;
+  const std::vector<CudaDeviceInfo> devices = cuda_devices(why_none);
+  if (devices.empty()) throw Error(Code::kNoDevice, why_none);
+  const int index = device.starts_with("cuda:") ? std::atoi(device.c_str() + 5) : devices.front().index;
+  const auto found = std::ranges::find(devices, index, &CudaDeviceInfo::index);
+  if (found == devices.end()) throw Error(Code::kNoDevice, "there is no usable device " + device);
+  if (const Status s = select_device(index); !s) throw Error(s.code(), s.message());
+  static const CudaStream stream;
+  settings().cuda = stream.on(*found);
+  settings().card = measure_device(settings().cuda, *found);
+  register_all(static_cast<const Cuda*>(nullptr));
+}
 #endif
 
-  void choose(const std::string& device, int threads) {
+void choose(const std::string& device, int threads) {
 #if MFS_HAVE_CPU
-    if (device == "cpu") {
-      settings().cpu.threads = threads > 0 ? threads : omp_get_num_procs();
-      settings().card = measure_device(settings().cpu);
-      return register_all(static_cast<const Cpu*>(nullptr));
-    }
+  if (device == "cpu") {
+    settings().cpu.threads = threads > 0 ? threads : omp_get_num_procs();
+    settings().card = measure_device(settings().cpu);
+    return register_all(static_cast<const Cpu*>(nullptr));
+  }
 #endif
 #if MFS_HAVE_CUDA
-    if (device == "cuda" || device.starts_with("cuda:")) return choose_cuda(device);
+  if (device == "cuda" || device.starts_with("cuda:")) return choose_cuda(device);
 #endif
-    throw Error(Code::kNoDevice, "this build has no engine for " + device + " (" + std::to_string(threads) + " threads)");
-  }
+  throw Error(Code::kNoDevice, "this build has no engine for " + device + " (" + std::to_string(threads) + " threads)");
+}
 
-  void describe_in_json(const DeviceCard& card) {
-    const auto note = [](const char* key, const std::string& value) { benchmark::AddCustomContext(key, value); };
-    note("device", card.device);
-    note("details", card.details);
-    note("copy GB/s", std::to_string(card.copy_gb_per_s));
-    note("f32 TFLOP/s", std::to_string(card.f32_gflop_per_s * 1e-3));
-    note("16-bit TFLOP/s", std::to_string(card.half_gflop_per_s * 1e-3));
-    note("16-bit by", card.half_by);
-  }
+void describe_in_json(const DeviceCard& card) {
+  const auto note = [](const char* key, const std::string& value) { benchmark::AddCustomContext(key, value); };
+  note("device", card.device);
+  note("details", card.details);
+  note("copy GB/s", std::to_string(card.copy_gb_per_s));
+  note("f32 TFLOP/s", std::to_string(card.f32_gflop_per_s * 1e-3));
+  note("16-bit TFLOP/s", std::to_string(card.half_gflop_per_s * 1e-3));
+  note("16-bit by", card.half_by);
+}
 
-  int run(int argc, char** argv) {
-    const char* const threads = take(argc, argv, "--threads");
-    const char* const device = take(argc, argv, "--device");
-    if (threads && std::atoi(threads) < 1) return std::fprintf(stderr, "--threads needs a positive number\n"), 2;
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-    choose(device ? device : MFS_HAVE_CPU ? "cpu" : "cuda", threads ? std::atoi(threads) : 0);
-    describe_in_json(settings().card);
-    Table table;
-    benchmark::RunSpecifiedBenchmarks(&table);
-    return table.failed() ? 1 : 0;
-  }
+int run(int argc, char** argv) {
+  const char* const threads = take(argc, argv, "--threads");
+  const char* const device = take(argc, argv, "--device");
+  if (threads && std::atoi(threads) < 1) return std::fprintf(stderr, "--threads needs a positive number\n"), 2;
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  choose(device ? device : MFS_HAVE_CPU ? "cpu" : "cuda", threads ? std::atoi(threads) : 0);
+  describe_in_json(settings().card);
+  Table table;
+  benchmark::RunSpecifiedBenchmarks(&table);
+  return table.failed() ? 1 : 0;
+}
 
 }  // namespace
 }  // namespace mfs::bench
