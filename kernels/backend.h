@@ -8,6 +8,10 @@ struct Cpu {
   int threads = 1;
 };
 
+// Which kernels a convolution may choose among. kBest: all of them; the others are for tests and measurements. A family that
+// cannot do a problem leaves it to the portable one.
+enum class ConvFamily { kBest, kPortable, kHopper };
+
 // A CUDA device, from the stream on which everything is queued: nothing waits, nothing allocates, all of it may be captured in
 // a CUDA graph. Pointers in operations are device pointers.
 struct Cuda {
@@ -15,6 +19,7 @@ struct Cuda {
   int multiprocessors = 132;  // SMs, for the choice of tiles and splits
   int capability = 80;        // 10 x major + minor
   int shared_per_multiprocessor = 164 << 10;  // bytes of shared memory, for the choice of tiles
+  ConvFamily convolutions = ConvFamily::kBest;
 };
 
 }  // namespace mfs::core

@@ -5,24 +5,15 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/conv_f32.h"
+#include "kernels/cuda/conv_family.h"
 #include "kernels/cuda/conv_mma.h"
 #include "kernels/cuda/conv_plan.h"
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/conv_weights.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
 
 namespace mfs::core {
 namespace {
-
-struct CudaWeights final : PackedWeights {
-  CudaMemory weights, bias;
-};
-
-CudaMemory to_device(const void* data, std::size_t bytes) {
-  CudaMemory memory(MemoryKind::kDevice, bytes);
-  if (const Status s = upload(memory.data(), data, bytes); !s) throw Error(s.code(), s.message());
-  return memory;
-}
 
 // A convolution whose kernel and strides may differ along the axes.
 struct Geometry {
@@ -49,21 +40,9 @@ int steps_of(const Conv& c, const Geometry& g) {
   return (chunks + kStepChunks - 1) / kStepChunks;
 }
 
-// The checkpoint's parameters in f32.
-struct Parameters {
-  std::vector<float> weights, joined, bias;
-
-  Parameters(const Conv& c, const ConvParameters& write)
-      : weights(static_cast<std::size_t>(std::int64_t{c.dst.c} * c.src.c * c.kernel * c.kernel)),
-        joined(static_cast<std::size_t>(std::int64_t{c.dst.c} * c.joined.c)),
-        bias(static_cast<std::size_t>(c.dst.c)) {
-    write(weights.data(), joined.data(), bias.data());
-  }
-};
-
 // Rows of K for every output channel: taps, then joined, chunks padded with zeros.
 template <typename Element>
-std::vector<Element> pack(const Conv& c, const Geometry& g, const Parameters& from) {
+std::vector<Element> pack(const Conv& c, const Geometry& g, const ConvF32Parameters& from) {
   const std::int64_t row = std::int64_t{steps_of(c, g)} * kStepChunks * kChunk;
   std::vector<Element> packed(static_cast<std::size_t>(c.dst.c * row), Element(0.0f));
   for (int o = 0; o < c.dst.c; ++o) {
@@ -84,13 +63,9 @@ std::vector<Element> pack(const Conv& c, const Geometry& g, const Parameters& fr
 }
 
 template <typename Element>
-std::shared_ptr<const CudaWeights> packed_weights(const Conv& c, const Geometry& g, const ConvParameters& parameters) {
-  const Parameters from(c, parameters);
-  const std::vector<Element> packed = pack<Element>(c, g, from);
-  auto weights = std::make_shared<CudaWeights>();
-  weights->weights = to_device(packed.data(), packed.size() * sizeof(Element));
-  weights->bias = to_device(from.bias.data(), from.bias.size() * sizeof(float));
-  return weights;
+std::shared_ptr<const ConvWeights> packed_weights(const Conv& c, const Geometry& g, const ConvParameters& parameters) {
+  const ConvF32Parameters from(c, parameters);
+  return on_device(pack<Element>(c, g, from), from.bias);
 }
 
 bool aligned(const View& v) { return vectorises({v}); }
@@ -112,7 +87,7 @@ class MmaConv final : public PreparedConv<Cuda> {
     algorithm_ = plan_.text();
     const bool f16 = problem.dtype == DType::kF16;
     const std::string key = name + (f16 ? "#f16" : "#bf16") + (geometry_.pair_offset < 0 ? "" : "#pairs");
-    weights_ = std::static_pointer_cast<const CudaWeights>(cache.get(key, [&] {
+    weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(key, [&] {
       return f16 ? packed_weights<Float16>(problem, geometry_, parameters)
                  : packed_weights<BFloat16>(problem, geometry_, parameters);
     }));
@@ -194,14 +169,14 @@ class MmaConv final : public PreparedConv<Cuda> {
   int steps_;
   ConvPlan plan_;
   std::string algorithm_;
-  std::shared_ptr<const CudaWeights> weights_;
+  std::shared_ptr<const ConvWeights> weights_;
 };
 
 class F32Conv final : public PreparedConv<Cuda> {
  public:
   F32Conv(const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
       : problem_(problem) {
-    weights_ = std::static_pointer_cast<const CudaWeights>(cache.get(name + "#f32", [&] { return packed(parameters); }));
+    weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + "#f32", [&] { return packed(parameters); }));
   }
 
   std::size_t scratch_bytes() const override { return 0; }
@@ -240,8 +215,8 @@ class F32Conv final : public PreparedConv<Cuda> {
     return v.shape.c % 4 == 0 && v.pitch % 4 == 0 && reinterpret_cast<std::uintptr_t>(v.data) % 16 == 0;
   }
 
-  std::shared_ptr<const CudaWeights> packed(const ConvParameters& parameters) const {
-    const Parameters from(problem_, parameters);
+  std::shared_ptr<const ConvWeights> packed(const ConvParameters& parameters) const {
+    const ConvF32Parameters from(problem_, parameters);
     const int taps = problem_.kernel * problem_.kernel, cin = problem_.src.c, extra = problem_.joined.c;
     std::vector<float> rows;
     rows.reserve(from.weights.size() + from.joined.size());
@@ -250,15 +225,12 @@ class F32Conv final : public PreparedConv<Cuda> {
         for (int i = 0; i < cin; ++i) rows.push_back(from.weights[static_cast<std::size_t>((o * cin + i) * taps + tap)]);
       for (int i = 0; i < extra; ++i) rows.push_back(from.joined[static_cast<std::size_t>(o * extra + i)]);
     }
-    auto weights = std::make_shared<CudaWeights>();
-    weights->weights = to_device(rows.data(), rows.size() * sizeof(float));
-    weights->bias = to_device(from.bias.data(), from.bias.size() * sizeof(float));
-    return weights;
+    return on_device(rows, from.bias);
   }
 
   Conv problem_;
   std::string algorithm_ = "f32";
-  std::shared_ptr<const CudaWeights> weights_;
+  std::shared_ptr<const ConvWeights> weights_;
 };
 
 // Pixels are counted in 32 bits, window corners in 16.
@@ -272,12 +244,30 @@ Status check_on_cuda(const Conv& c) {
   return {};
 }
 
+#if MFS_HAVE_HOPPER
+// By the two families' models.
+bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
+  constexpr int kCapability = 90;  // and no other: sm_90a code runs nowhere else
+  if (cuda.capability != kCapability || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return false;
+  if (cuda.convolutions == ConvFamily::kHopper) return true;
+  const ConvSize size{conv.dst.pixels(), conv.dst.c, steps_of(conv, geometry_of(conv))};
+  return hopper_plans(conv, cuda.multiprocessors).front().cycles <=
+         conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front().cycles;
+}
+#endif
+
 }  // namespace
 
 std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& conv, const ConvParameters& parameters,
                                                   const std::string& name, PackCache& cache) {
   if (const Status s = check_on_cuda(conv); !s) throw Error(s.code(), s.message());
   if (conv.dtype == DType::kF32) return std::make_shared<F32Conv>(conv, parameters, name, cache);
+#if MFS_HAVE_HOPPER
+  if (prefers_hopper(cuda, conv)) {
+    const HopperPlan plan = hopper_plans(conv, cuda.multiprocessors).front();
+    return prepare_hopper(conv, plan, parameters, name, cache);
+  }
+#endif
   return std::make_shared<MmaConv>(cuda, conv, parameters, name, cache);
 }
 

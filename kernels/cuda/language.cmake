@@ -14,11 +14,16 @@ if(NOT mfs_cuda_targets)
   endif()
 endif()
 
+# A target of 90 also brings the kernels that exist for sm_90a only.
+set(mfs_cuda_hopper OFF)
 set(mfs_cuda_oldest 999)
 foreach(target ${mfs_cuda_targets})
   string(REGEX MATCH "^[0-9]+" number ${target})
   if(number LESS mfs_cuda_oldest)
     set(mfs_cuda_oldest ${number})
+  endif()
+  if(number EQUAL 90)
+    set(mfs_cuda_hopper ON)
   endif()
 endforeach()
 

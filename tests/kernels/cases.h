@@ -66,6 +66,21 @@ inline const std::vector<ConvCase> kConvJoined{
     {"1x1 + 1x1, odd channels", {2, 5, 4, 19}, 21, 1, 1, 1, 0, 0, Residual::kSeparate, true, 13},
     {"3x3 stride 2 + 1x1 stride 2", {1, 11, 9, 16}, 24, 3, 2, 1, 1, 0, Residual::kNone, true, 8, 2},
 };
+// Run with every plan of the Hopper family: all tiles, splits and clusters. Several tiles, not all of them full; the race
+// detector looks at the first.
+inline const std::vector<ConvCase> kConvHopper{
+    {"1x1, flat, residual", {1, 5, 31, 136}, 136, 1, 1, 1, 0, 0, Residual::kSeparate, true},
+    {"3x3 dilation 2, two images", {2, 9, 13, 72}, 264, 3, 1, 2, 2, 8, Residual::kInPlace, true},
+    {"3x3 stride 2 + 1x1 stride 2", {1, 19, 35, 64}, 72, 3, 2, 1, 1, 0, Residual::kNone, true, 72, 2},
+};
+// Layers of the network on small maps.
+inline const std::vector<ConvCase> kConvSmallLayers{
+    {"layer2.0.conv3 and its shortcut", {1, 9, 7, 128}, 512, 1, 1, 1, 0, 0, Residual::kNone, true, 256, 2},
+    {"layer3.1.conv1", {1, 7, 9, 1024}, 256, 1, 1, 1, 0, 0, Residual::kNone, true},
+    {"layer3.1.conv2", {1, 7, 6, 256}, 256, 3, 1, 2, 2, 0, Residual::kNone, true},
+    {"layer3.1.conv3", {1, 11, 13, 256}, 1024, 1, 1, 1, 0, 0, Residual::kInPlace, true},
+    {"layer4.1.conv2", {1, 5, 6, 512}, 512, 3, 1, 4, 4, 0, Residual::kNone, true},
+};
 inline const std::vector<ConvCase> kConvLayers{
     {"conv1 + init.0", {1, 512, 512, 4}, 320, 7, 2, 1, 3, 0, Residual::kNone, true},
     {"layer1.0.conv2", {1, 128, 128, 64}, 64, 3, 1, 1, 1, 0, Residual::kNone, true},

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "kernels/cuda/conv_family.h"
 #include "kernels/error.h"
 #include "tests/kernels/cases.h"
 #include "tests/support/backends.h"
@@ -100,7 +101,7 @@ std::vector<Sum> reference(const Conv& p, const Data& d) {
 // the transformed values are rounded, too. (Measured: less than half of these bounds.)
 Expected expected(const Conv& p, const Sum& s, bool integers, const std::string& algorithm) {
   const double terms = static_cast<double>(p.src.c) * p.kernel * p.kernel + p.joined.c + 2;
-  const double unit = algorithm.starts_with("mma") ? 0x1p-22 : kEps;
+  const double unit = algorithm.starts_with("mma") || algorithm.starts_with("hopper") ? 0x1p-22 : kEps;
   double arithmetic = integers ? 0 : terms * unit * s.magnitude;
   if (algorithm.find("winograd") != std::string::npos) {
     const double largest_product = integers ? 9 : 1;
@@ -111,41 +112,84 @@ Expected expected(const Conv& p, const Sum& s, bool integers, const std::string&
   return {s.value, arithmetic + rounding(p.dtype, std::abs(s.value) + arithmetic)};
 }
 
-void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
-  const Conv p = cases::problem(k, dtype);
-  const Data d = make(p, integers);
-  const std::vector<Sum> sums = reference(p, d);
-  for (const Backend& backend : backends()) {
-    if (!backend.takes(cost(p))) continue;
-    CAPTURE(dtype);
-    CAPTURE(integers);
-    CAPTURE(backend);
-    const auto conv = prepare(backend.device, p, d.floats(d.weights), d.floats(d.bias), d.floats(d.joined_weights));
-    const std::string& algorithm = conv->algorithm();
-    CAPTURE(algorithm);
-    Tensor dst(p.dst, dtype, p.dst_pitch);
-    const bool in_place = k.residual == cases::Residual::kInPlace;
-    if (in_place) {
-      for (int y = 0; y < p.dst.h; ++y) {
-        for (int x = 0; x < p.dst.w; ++x) {
-          for (int n = 0; n < p.dst.n; ++n)
-            for (int c = 0; c < p.dst.c; ++c) dst.set(n, y, x, c, d.residual.at(n, y, x, c));
-        }
+// A problem with its data and what comes out.
+struct Trial {
+  Trial(const cases::ConvCase& c, DType dtype, bool use_integers)
+      : problem(cases::problem(c, dtype)),
+        in_place(c.residual == cases::Residual::kInPlace),
+        integers(use_integers),
+        data(make(problem, integers)),
+        sums(reference(problem, data)) {}
+
+  Conv problem;
+  bool in_place, integers;
+  Data data;
+  std::vector<Sum> sums;
+
+  ConvParameters parameters() const {
+    return [this](float* weights, float* joined, float* bias) {
+      std::copy_n(data.floats(data.weights), data.weights.shape().elements(), weights);
+      if (problem.joined.c > 0) std::copy_n(data.floats(data.joined_weights), data.joined_weights.shape().elements(), joined);
+      std::copy_n(data.floats(data.bias), data.bias.shape().elements(), bias);
+    };
+  }
+  auto prepare_for(const Device& device) const {
+    return prepare(device, problem, data.floats(data.weights), data.floats(data.bias), data.floats(data.joined_weights));
+  }
+  void run(const Backend& backend, const PreparedConv<Device>& conv) const;
+};
+
+void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const {
+  const Conv& p = problem;
+  CAPTURE(p.dtype);
+  CAPTURE(integers);
+  CAPTURE(backend);
+  const std::string& algorithm = conv.algorithm();
+  CAPTURE(algorithm);
+  Tensor dst(p.dst, p.dtype, p.dst_pitch);
+  if (in_place) {
+    for (int y = 0; y < p.dst.h; ++y) {
+      for (int x = 0; x < p.dst.w; ++x) {
+        for (int n = 0; n < p.dst.n; ++n)
+          for (int c = 0; c < p.dst.c; ++c) dst.set(n, y, x, c, data.residual.at(n, y, x, c));
       }
     }
-    const View residual = in_place ? View(dst.view()) : p.residual ? d.residual.view() : View();
-    GuardedBytes scratch(conv->scratch_bytes());
-    MFS_REQUIRE_OK(conv->run(backend.device, {d.src.view(), residual, d.joined.view(), dst.view(), scratch.data()}));
-    MFS_REQUIRE_OK(finish(backend));
-    MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
-                      const std::int64_t pixel = pixel_number(p.dst, n, y, x);
-                      if (pixel % pixel_step(p) != 0) return Expected{dst.at(n, y, x, c)};
-                      const Sum& sum = sums[static_cast<std::size_t>(pixel / pixel_step(p) * p.dst.c + c)];
-                      return expected(p, sum, integers, algorithm);
-                    }));
-    CHECK(scratch.canaries_intact());
+  }
+  const View residual = in_place ? View(dst.view()) : p.residual ? data.residual.view() : View();
+  GuardedBytes scratch(conv.scratch_bytes());
+  MFS_REQUIRE_OK(conv.run(backend.device, {data.src.view(), residual, data.joined.view(), dst.view(), scratch.data()}));
+  MFS_REQUIRE_OK(finish(backend));
+  MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
+                    const std::int64_t pixel = pixel_number(p.dst, n, y, x);
+                    if (pixel % pixel_step(p) != 0) return Expected{dst.at(n, y, x, c)};
+                    const Sum& sum = sums[static_cast<std::size_t>(pixel / pixel_step(p) * p.dst.c + c)];
+                    return expected(p, sum, integers, algorithm);
+                  }));
+  CHECK(scratch.canaries_intact());
+}
+
+#if MFS_TEST_CUDA
+// The Hopper family on every fourth schedule: a run takes the emulator longer.
+void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
+  const Trial trial(k, dtype, integers);
+  for (std::size_t i = 0; i < backends().size(); ++i) {
+    const Backend& backend = backends()[i];
+    if (!backend.takes(cost(trial.problem))) continue;
+    Cuda device = backend.device;
+    device.convolutions = ConvFamily::kPortable;
+    trial.run(backend, *trial.prepare_for(device));
+    device.convolutions = ConvFamily::kHopper;
+    const auto conv = trial.prepare_for(device);
+    if (i % 4 == 0 && conv->algorithm().starts_with("hopper")) trial.run(backend, *conv);
   }
 }
+#else
+void run_case(const cases::ConvCase& k, DType dtype, bool integers) {
+  const Trial trial(k, dtype, integers);
+  for (const Backend& backend : backends())
+    if (backend.takes(cost(trial.problem))) trial.run(backend, *trial.prepare_for(backend.device));
+}
+#endif
 
 #if MFS_TEST_CUDA
 // f32 is for few pixels, like the pooled context's.
@@ -169,6 +213,30 @@ TEST_CASE("conv tiles, tails and splits are exact on integers") { run_list(cases
 #if MFS_TEST_CUDA
 TEST_CASE("conv with a joined source is exact on integers") { run_list(cases::kConvJoined, true); }
 TEST_CASE("conv with a joined source matches the double-precision reference") { run_list(cases::kConvJoined, false); }
+#if MFS_HAVE_HOPPER
+void run_plans(const cases::ConvCase& k, Backend backend, int multiprocessors, bool all) {
+  if (backend.device.capability != 90) return;
+  const Trial trial(k, DType::kF16, true);
+  backend.device.multiprocessors = multiprocessors;
+  PackCache packs;
+  std::vector<HopperPlan> plans = hopper_plans(trial.problem, multiprocessors);
+  if (!all) plans.resize(1);
+  for (const HopperPlan& plan : plans)
+    trial.run(backend, *prepare_hopper(trial.problem, plan, trial.parameters(), "conv", packs));
+}
+
+// With one SM, so that a cluster does one tile after the other.
+TEST_CASE("every plan of the Hopper family is exact on integers") {
+  for (const auto& k : cases::kConvHopper) SUBCASE(k.name) {
+      if (!MFS_TEST_RACES || &k == &cases::kConvHopper.front()) run_plans(k, backends().front(), 1, true);
+    }
+}
+TEST_CASE("the Hopper family is exact on integers in the network's layers") {
+  for (const auto& k : cases::kConvSmallLayers) SUBCASE(k.name) {
+      if (!MFS_TEST_RACES) run_plans(k, backends().front(), 132, false);
+    }
+}
+#endif
 #else
 TEST_CASE("conv in bf16 is tested, or refused by a processor without AVX-512") {
   if (has_conv(Cpu{}, DType::kBF16)) return;

@@ -45,7 +45,7 @@ std::deque<Schedule>& schedules() {
 const std::vector<Backend>& backends() {
   static std::vector<Backend> all;
   if (!all.empty()) return all;
-  for (Schedule& s : schedules()) all.push_back({s.name.c_str(), Cuda{&s.machine, 4, 80}, all.empty() ? kMostFirst : kMost});
+  for (Schedule& s : schedules()) all.push_back({s.name.c_str(), Cuda{&s.machine, 4, 90}, all.empty() ? kMostFirst : kMost});
   return all;
 }
 

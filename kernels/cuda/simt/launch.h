@@ -25,34 +25,53 @@ inline Status cuda_status(cudaError_t error, const LaunchShape& shape) {
   return {Code::kInternal, std::string(shape.name) + ": " + cudaGetErrorString(error)};
 }
 
+// What a launch needs beyond the kernel's arguments.
+struct LaunchConfig {
+  cudaLaunchAttribute attributes[3] = {};
+  cudaLaunchConfig_t config = {};
+
+  LaunchConfig(Stream stream, const LaunchShape& shape) {
+    unsigned count = 0;
+    if (shape.cluster.count() > 1) {
+      attributes[count].id = cudaLaunchAttributeClusterDimension;
+      attributes[count].val.clusterDim = {shape.cluster.x, shape.cluster.y, shape.cluster.z};
+      ++count;
+    }
+    if (shape.programmatic) {
+      attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (shape.cooperative) {
+      attributes[count].id = cudaLaunchAttributeCooperative;
+      attributes[count++].val.cooperative = 1;
+    }
+    config.gridDim = dim3(shape.grid.x, shape.grid.y, shape.grid.z);
+    config.blockDim = dim3(shape.block.x, shape.block.y, shape.block.z);
+    config.dynamicSmemBytes = shape.shared_bytes;
+    config.stream = stream;
+    config.attrs = attributes;
+    config.numAttrs = count;
+  }
+  LaunchConfig(const LaunchConfig&) = delete;
+};
+
 template <class... Params, class... Args>
 Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
   if (Status s = check(shape); !s) return s;
   if (Status s = cuda_status(allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes), shape); !s)
     return s;
-  cudaLaunchAttribute attributes[3] = {};
-  unsigned count = 0;
-  if (shape.cluster.count() > 1) {
-    attributes[count].id = cudaLaunchAttributeClusterDimension;
-    attributes[count].val.clusterDim = {shape.cluster.x, shape.cluster.y, shape.cluster.z};
-    ++count;
-  }
-  if (shape.programmatic) {
-    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
-  }
-  if (shape.cooperative) {
-    attributes[count].id = cudaLaunchAttributeCooperative;
-    attributes[count++].val.cooperative = 1;
-  }
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(shape.grid.x, shape.grid.y, shape.grid.z);
-  config.blockDim = dim3(shape.block.x, shape.block.y, shape.block.z);
-  config.dynamicSmemBytes = shape.shared_bytes;
-  config.stream = stream;
-  config.attrs = attributes;
-  config.numAttrs = count;
-  return cuda_status(cudaLaunchKernelEx(&config, kernel, std::forward<Args>(args)...), shape);
+  const LaunchConfig launch(stream, shape);
+  return cuda_status(cudaLaunchKernelEx(&launch.config, kernel, std::forward<Args>(args)...), shape);
+}
+
+// How many of the shape's clusters run at the same time on a device with so many SMs that has nothing else to do.
+template <class... Params>
+Status clusters_at_once(const LaunchShape& shape, int, void (*kernel)(Params...), int& clusters) {
+  if (Status s = check(shape); !s) return s;
+  if (Status s = cuda_status(allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes), shape); !s)
+    return s;
+  const LaunchConfig launch(nullptr, shape);
+  return cuda_status(cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config), shape);
 }
 
 #else
@@ -66,6 +85,12 @@ Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...)
   std::tuple<Params...> copies(std::forward<Args>(args)...);
   stream->enqueue(shape, [kernel, copies] { std::apply(kernel, copies); });
   return {};
+}
+
+template <class... Params>
+Status clusters_at_once(const LaunchShape& shape, int multiprocessors, void (*)(Params...), int& clusters) {
+  clusters = multiprocessors / static_cast<int>(shape.cluster.count());
+  return check(shape);
 }
 
 #endif

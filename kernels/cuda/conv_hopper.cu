@@ -1,0 +1,169 @@
+// The Hopper family of convolutions: packing, tensor maps, launches. Compiled for sm_90a only.
+#include "kernels/cuda/conv_hopper.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <utility>
+
+#include "kernels/bfloat16.h"
+#include "kernels/cuda/conv_family.h"
+#include "kernels/cuda/conv_weights.h"
+#include "kernels/error.h"
+#include "kernels/float16.h"
+
+namespace mfs::core {
+namespace {
+
+constexpr int kWidestTile = 256;
+
+struct HopperKernel {
+  void (*run)(HopperConvParams);
+  std::size_t shared_bytes;
+};
+template <class T, std::size_t... kModels>
+constexpr std::array<HopperKernel, sizeof...(kModels)> kernels_of(std::index_sequence<kModels...>) {
+  return {HopperKernel{conv_hopper_kernel<T, kModels>, HopperTile<kModels>::kSharedBytes}...};
+}
+// In the order of kHopperTiles.
+template <class T>
+const auto kKernels = kernels_of<T>(std::make_index_sequence<std::size(kHopperTiles)>());
+
+// Rows of K for every output channel: taps, then joined, each padded with zeros to whole steps. The bias for whole tiles.
+template <typename Element>
+std::shared_ptr<const ConvWeights> packed(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
+  ConvF32Parameters from(c, parameters);
+  const int taps = c.kernel * c.kernel;
+  const std::int64_t row = std::int64_t{g.steps} * kHopperDepth;
+  std::vector<Element> to(static_cast<std::size_t>(c.dst.c * row), Element(0.0f));
+  for (std::int64_t o = 0; o < c.dst.c; ++o) {
+    Element* k = to.data() + o * row;
+    for (int tap = 0; tap < taps; ++tap, k += g.chunks * kHopperDepth) {
+      for (int i = 0; i < c.src.c; ++i) k[i] = Element(from.weights[static_cast<std::size_t>((o * c.src.c + i) * taps + tap)]);
+    }
+    for (int i = 0; i < c.joined.c; ++i) k[i] = Element(from.joined[static_cast<std::size_t>(o * c.joined.c + i)]);
+  }
+  from.bias.resize((from.bias.size() + kWidestTile - 1) / kWidestTile * kWidestTile);
+  return on_device(to, from.bias);
+}
+
+// A tensor of pixels as TMA sees it, and the box of one load or store.
+struct PixelBox {
+  int channels, w, h, step = 1;  // step: between pixels that are loaded
+};
+simt::TensorShape pixels(const View& v, const Shape& shape, const PixelBox& box, simt::ElementType type) {
+  simt::TensorShape t;
+  t.type = type, t.rank = 4, t.base = v.data;
+  const Shape& s = shape;
+  const std::uint64_t pixel = std::uint64_t(v.pitch) * 2;
+  const std::uint64_t extent[] = {std::uint64_t(s.c), std::uint64_t(s.w), std::uint64_t(s.h), std::uint64_t(s.n)};
+  const std::uint64_t stride[] = {2, pixel, pixel * extent[1], pixel * extent[1] * extent[2]};
+  const int boxes[] = {box.channels, box.w * box.step, box.h * box.step, 1};
+  for (int i = 0; i < 4; ++i) {
+    t.extent[i] = extent[i], t.stride[i] = stride[i], t.box[i] = static_cast<std::uint32_t>(boxes[i]);
+    t.step[i] = i == 1 || i == 2 ? static_cast<std::uint32_t>(box.step) : 1;
+  }
+  t.swizzle = box.channels == 64 ? simt::Swizzle::k128 : simt::Swizzle::k64;
+  return t;
+}
+
+class HopperConvolution final : public PreparedConv<Cuda> {
+ public:
+  HopperConvolution(const Conv& problem, const HopperPlan& plan, const ConvParameters& parameters, const std::string& name,
+                    PackCache& cache)
+      : problem_(problem), plan_(plan), geometry_(hopper_geometry(problem)), algorithm_(plan.text()) {
+    const bool f16 = problem.dtype == DType::kF16;
+    weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + (f16 ? "#hopper f16" : "#hopper bf16"), [&] {
+      return f16 ? packed<Float16>(problem, geometry_, parameters) : packed<BFloat16>(problem, geometry_, parameters);
+    }));
+  }
+
+  std::size_t scratch_bytes() const override { return 0; }
+  const std::string& algorithm() const override { return algorithm_; }
+
+  Status run(const Cuda& cuda, const ConvArguments& a) const override {
+    HopperConvParams p{};
+    if (Status s = make_maps(p, a); !s) return s;
+    const Conv& c = problem_;
+    const HopperGeometry& g = geometry_;
+    const auto groups = [](std::int64_t tiles, int size) { return static_cast<int>((tiles + size - 1) / size); };
+    p.bias = reinterpret_cast<const float*>(weights_->bias.data());
+    p.steps = g.steps, p.src_steps = g.src_steps, p.chunks = g.chunks, p.kernel = c.kernel, p.stride = c.stride;
+    p.dilation = c.dilation, p.pad = c.pad, p.joined_stride = c.joined_stride;
+    p.tile_h = g.tile_h, p.tile_w = g.tile_w, p.tiles_x = g.tiles_x, p.tiles_y = g.tiles_y;
+    p.cluster_rows = plan_.cluster_rows, p.cluster_columns = plan_.cluster_columns;
+    p.row_groups = groups(g.row_tiles(), p.cluster_rows);
+    p.column_groups = groups(groups(c.dst.c, model().columns), p.cluster_columns);
+    p.has_residual = c.residual, p.relu = c.relu;
+    return c.dtype == DType::kF16 ? launch<simt::Half>(cuda, p) : launch<simt::BFloat16>(cuda, p);
+  }
+
+ private:
+  const HopperTileModel& model() const { return kHopperTiles[plan_.tile]; }
+
+  Status make_maps(HopperConvParams& p, const ConvArguments& a) const {
+    const HopperGeometry& g = geometry_;
+    const auto type = problem_.dtype == DType::kF16 ? simt::ElementType::kF16 : simt::ElementType::kBF16;
+    // A block's share of the pixels that its cluster's row has in common; a warpgroup's half of the tile.
+    const bool rows = g.tile_h > 1;
+    const int share = plan_.cluster_columns, w = rows ? g.tile_w : g.tile_w / share, h = rows ? g.tile_h / share : 1;
+    const int panel = std::min(64, model().columns / model().splits);
+    const PixelBox half{panel, rows ? g.tile_w : g.tile_w / 2, rows ? g.tile_h / 2 : 1};
+
+    const simt::TensorShape src = pixels(a.src, g.src, {kHopperDepth, w, h, problem_.stride}, type);
+    const simt::TensorShape dst = pixels(a.dst, g.dst, half, type);
+    simt::TensorShape joined = src, residual = dst;
+    if (problem_.joined.c > 0) joined = pixels(a.joined, g.joined, {kHopperDepth, w, h, problem_.joined_stride}, type);
+    if (problem_.residual) residual = pixels(a.residual, g.dst, half, type);
+
+    simt::TensorShape weights;
+    weights.type = type, weights.rank = 2, weights.base = weights_->weights.data();
+    weights.extent[0] = std::uint64_t(g.steps) * kHopperDepth, weights.extent[1] = std::uint64_t(problem_.dst.c);
+    weights.stride[1] = weights.extent[0] * 2;
+    weights.box[0] = kHopperDepth, weights.box[1] = static_cast<std::uint32_t>(model().columns / plan_.cluster_rows);
+    weights.swizzle = simt::Swizzle::k128;
+
+    const std::pair<simt::TensorMap&, const simt::TensorShape&> maps[] = {
+        {p.src, src}, {p.joined, joined}, {p.weights, weights}, {p.residual, residual}, {p.dst, dst}};
+    for (const auto& [map, shape] : maps)
+      if (Status s = simt::make_tensor_map(map, shape); !s) return s;
+    return {};
+  }
+
+  template <class T>
+  Status launch(const Cuda& cuda, const HopperConvParams& p) const {
+    const HopperKernel kernel = kKernels<T>[static_cast<std::size_t>(plan_.tile)];
+    const auto size = static_cast<unsigned>(plan_.cluster_blocks());
+    simt::LaunchShape shape;
+    shape.name = "conv hopper";
+    shape.cluster = {size, 1, 1};
+    shape.grid = shape.cluster;
+    shape.block = {384, 1, 1};
+    shape.shared_bytes = kernel.shared_bytes;
+    shape.registers_per_thread = 168;
+    int clusters = cuda.multiprocessors;
+    if (size > 1) {
+      Status s = simt::clusters_at_once(shape, cuda.multiprocessors, kernel.run, clusters);
+      if (!s) return s;
+    }
+    clusters = std::clamp(clusters, 1, p.row_groups * p.column_groups);
+    shape.grid.x = static_cast<unsigned>(clusters) * size;
+    return simt::launch(stream_of(cuda), shape, kernel.run, p);
+  }
+
+  Conv problem_;
+  HopperPlan plan_;
+  HopperGeometry geometry_;
+  std::string algorithm_;
+  std::shared_ptr<const ConvWeights> weights_;
+};
+
+}  // namespace
+
+std::shared_ptr<const PreparedConv<Cuda>> prepare_hopper(const Conv& conv, const HopperPlan& plan,
+                                                         const ConvParameters& parameters, const std::string& name,
+                                                         PackCache& cache) {
+  return std::make_shared<HopperConvolution>(conv, plan, parameters, name, cache);
+}
+
+}  // namespace mfs::core

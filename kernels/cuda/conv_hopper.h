@@ -1,0 +1,155 @@
+// Convolution on Hopper's tensor cores (sm_90a): implicit GEMM by TMA and wgmma, persistent and warp-specialised.
+//
+// A tile is 128 output pixels (tile_h x tile_w of one image) by kColumns output channels. K runs in steps of 64 channels: those
+// of src for every tap of the filter, then those of joined. For a step, TMA brings the tap's box of pixels, zeros where it
+// leaves the image, and the matching piece of the packed weights. One thread of the last warpgroup orders these loads, kStages
+// steps ahead; the other two warpgroups multiply, 64 pixels each.
+//
+// A cluster is kSplits x cluster_rows x cluster_columns blocks. Those of one row of it have the same pixels, those of one
+// column the same channels: each block fetches a part of what they share and multicasts it. The kSplits blocks of one tile sum
+// parts of K, exchange partial sums, and finish kColumns / kSplits channels each.
+#pragma once
+
+#include "kernels/cuda/conv_hopper_finish.h"
+#include "kernels/cuda/conv_hopper_producer.h"
+#include "kernels/cuda/simt/registers.h"
+#include "kernels/cuda/simt/wgmma.h"
+
+namespace mfs::core {
+inline namespace MFS_SIMT_BACKEND {
+
+template <class T, class Tile>
+struct HopperConsumer : HopperFinish<T, Tile> {
+  using Block = HopperBlock<Tile>;
+  using Block::barrier, Block::group, Block::memory, Block::p, Block::thread, Block::meet_group, Block::place, Block::stage;
+  using Block::cluster, Block::clusters, Block::column, Block::groups, Block::plane, Block::rank, Block::row, Block::split,
+      Block::steps;
+  using Block::kColumns, Block::kParts, Block::kSplits, Block::kStages;
+  using Finish = HopperFinish<T, Tile>;
+  using Finish::kOwnSums;
+  using Place = typename Block::Place;
+
+  // Tells every block whose loads reach this stage. One thread each; all have waited for the multiplication.
+  MFS_DEVICE void release(int s) {
+    const int t = thread % 128;
+    if (plane == 1) {
+      if (t == 0) simt::mbarrier_arrive(barrier(Tile::kEmpty, s));
+      return;
+    }
+    if (t >= p.cluster_rows + p.cluster_columns - 1) return;
+    const int other_row = t < p.cluster_columns ? row : (t - p.cluster_columns + 1 + row) % p.cluster_rows;
+    const int other_column = t < p.cluster_columns ? t : column;
+    const int to = split * plane + other_row * p.cluster_columns + other_column;
+    simt::mbarrier_arrive_remote(barrier(Tile::kEmpty, s), static_cast<uint32_t>(to));
+  }
+
+  MFS_DEVICE void multiply(float (&sum)[kColumns / 2], HopperRing<kStages>& ring) {
+    int before = 0;
+    for (int step = 0; step < steps; ++step) {
+      simt::mbarrier_wait(barrier(Tile::kFull, ring.at), ring.parity);
+      const uint64_t a = simt::matrix_descriptor(stage(ring.at) + group * Tile::kGroupRows * 128, simt::Swizzle::k128, 8 * 128);
+      const uint64_t b = simt::matrix_descriptor(stage(ring.at) + Tile::kABytes, simt::Swizzle::k128, 8 * 128);
+      simt::wgmma_fence();
+      MFS_UNROLL
+      for (int k = 0; k < kHopperDepth / 16; ++k) simt::wgmma<T, kColumns>(sum, a + 2 * k, b + 2 * k, step > 0 || k > 0);
+      simt::wgmma_commit();
+      if (step > 0) {
+        simt::wgmma_wait<1>();
+        release(before);
+      }
+      before = ring.at;
+      ring.advance();
+    }
+    simt::wgmma_wait<0>();
+    release(before);
+  }
+
+  MFS_DEVICE simt::F32x4* part(int slot) const {
+    return reinterpret_cast<simt::F32x4*>(memory + Tile::kPartsAt) + (slot * Tile::kConsumers + group) * Tile::kPartFloats / 4 +
+           thread % 128;
+  }
+
+  // Sends the sums of other blocks' channels there, and adds theirs to this block's, always in the same order.
+  MFS_DEVICE void exchange(const float (&sum)[kColumns / 2], float (&own)[kOwnSums], uint32_t parity) {
+    simt::mbarrier_wait(barrier(Tile::kPartsEmpty, group), parity ^ 1);
+    MFS_UNROLL
+    for (int owner = 0; owner < kSplits; ++owner) {
+      const float* const from = sum + owner * kOwnSums;
+      if (owner == split) {
+        MFS_UNROLL
+        for (int i = 0; i < kOwnSums; ++i) own[i] = from[i];
+      } else {
+        const int slot = split < owner ? split : split - 1, to = owner * plane + rank % plane;
+        simt::F32x4* const there = simt::shared_of(part(slot), static_cast<uint32_t>(to));
+        MFS_UNROLL
+        for (int i = 0; i < kOwnSums; i += 4)
+          simt::store(there + i / 4 * 128, simt::F32x4{from[i], from[i + 1], from[i + 2], from[i + 3]});
+      }
+    }
+    meet_others(Tile::kPartsFull);
+    simt::mbarrier_wait(barrier(Tile::kPartsFull, group), parity);
+    MFS_UNROLL
+    for (int slot = 0; slot < kParts; ++slot) {
+      MFS_UNROLL
+      for (int i = 0; i < kOwnSums; i += 4) {
+        const simt::F32x4 four = simt::load(part(slot) + i / 4 * 128);
+        own[i] += four.x, own[i + 1] += four.y, own[i + 2] += four.z, own[i + 3] += four.w;
+      }
+    }
+    meet_others(Tile::kPartsEmpty);
+  }
+
+  // This warpgroup is done with something: tells the same warpgroup of the tile's other blocks.
+  MFS_DEVICE void meet_others(int first_barrier) {
+    meet_group();
+    const int t = thread % 128;
+    if (t < kSplits && t != split)
+      simt::mbarrier_arrive_remote(barrier(first_barrier, group), static_cast<uint32_t>(t * plane + rank % plane));
+  }
+
+  MFS_DEVICE void run() {
+    float sum[kColumns / 2] = {};
+    HopperRing<kStages> ring;
+    typename Finish::Buffers buffers;
+    uint32_t parity = 0;
+    for (int number = cluster; number < groups; number += clusters, parity ^= 1) {
+      const Place at = place(number);
+      this->load_residual_ahead(at, buffers);
+      multiply(sum, ring);
+      if constexpr (kSplits > 1) {
+        float own[kOwnSums];
+        exchange(sum, own, parity);
+        this->write(own, at, buffers);
+      } else {
+        this->write(sum, at, buffers);
+      }
+    }
+    if (thread % 128 == 0) simt::tma_store_wait_read<0>();
+  }
+};
+
+template <class T, std::size_t kModel>
+MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONSTANT HopperConvParams p) {
+  using Tile = HopperTile<kModel>;
+  const HopperBlock<Tile> block{p};
+  block.initialise();
+  simt::launch_dependents();
+  if (block.group == Tile::kConsumers) {
+    simt::release_registers<40>();
+    if (block.thread == Tile::kConsumers * 128) {
+      HopperProducer<Tile>{block}.run();
+    } else {
+      simt::grid_dependency_wait();
+    }
+  } else {
+    simt::claim_registers<232>();
+    simt::grid_dependency_wait();
+    HopperConsumer<T, Tile>{{block}}.run();
+  }
+  simt::sync_warp();
+  // Others may still signal this block's barriers.
+  if (Tile::kSplits * block.plane > 1) simt::sync_cluster();
+}
+
+}  // namespace MFS_SIMT_BACKEND
+}  // namespace mfs::core

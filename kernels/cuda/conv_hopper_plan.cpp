@@ -1,0 +1,129 @@
+#include "kernels/cuda/conv_hopper_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <iterator>
+
+#include "kernels/cuda/conv_hopper_tuned.h"
+
+namespace mfs::core {
+namespace {
+
+// Clock cycles of an SM at sm_90's data-sheet rates; no measurement has tuned them yet.
+constexpr double kMultiplyAddsPerCycle = 2048;  // dense f16
+constexpr double kNarrowEfficiency = 0.62;      // 64 columns: wgmma waits for shared memory
+constexpr double kL2BytesPerCycle = 41;         // of each SM, when all of them read
+constexpr double kArrivingBytesPerCycle = 64;   // into one SM's shared memory, multicast or not
+constexpr double kFill = 2500;                  // launch, first loads
+constexpr double kTileOverhead = 900;           // sums out of the registers, the pipeline's start of the next tile
+constexpr double kClusterOverhead = 300;        // blocks of a cluster wait for each other
+constexpr double kExchangeOverhead = 1200;      // partial sums: two handshakes
+
+constexpr int kMostClusterBlocks = 4;  // with 8, many GPCs cannot use all of their SMs
+
+// Powers of two whose product is a tile's pixels. Fewest tiles, then the squarest, whose halo is the smallest.
+void choose_pixels(const Conv& conv, HopperGeometry& g) {
+  const int stride = std::max(conv.stride, conv.joined.c > 0 ? conv.joined_stride : 1);
+  std::int64_t fewest = 0;
+  int least_skew = 0;
+  for (int w = 1; w <= kHopperRows; w *= 2) {
+    const int h = kHopperRows / w;
+    if (w * stride > 256 || h * stride > 256) continue;  // the largest box
+    const int tiles_x = (g.dst.w + w - 1) / w, tiles_y = (g.dst.h + h - 1) / h;
+    const std::int64_t tiles = std::int64_t{tiles_x} * tiles_y;
+    const int skew = std::abs(w - h);
+    if (g.tile_w != 0 && (tiles > fewest || (tiles == fewest && skew > least_skew))) continue;
+    g.tile_w = w, g.tile_h = h, g.tiles_x = tiles_x, g.tiles_y = tiles_y, fewest = tiles, least_skew = skew;
+  }
+}
+
+int steps_of(int channels) { return (channels + kHopperDepth - 1) / kHopperDepth; }
+
+double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, int multiprocessors) {
+  const HopperTileModel& tile = kHopperTiles[plan.tile];
+  const double column_tiles = (conv.dst.c + tile.columns - 1) / tile.columns;
+  const auto groups = [](double tiles, int size) { return std::ceil(tiles / size); };
+  const double clusters =
+      groups(static_cast<double>(g.row_tiles()), plan.cluster_rows) * groups(column_tiles, plan.cluster_columns);
+  const double at_once = std::max(1, multiprocessors / plan.cluster_blocks());
+  const double a_bytes = kHopperRows * kHopperDepth * 2, b_bytes = tile.columns * kHopperDepth * 2;
+  const double multiply =
+      1.0 * kHopperRows * tile.columns * kHopperDepth / kMultiplyAddsPerCycle / (tile.columns < 128 ? kNarrowEfficiency : 1);
+  const double read = (a_bytes / plan.cluster_columns + b_bytes / plan.cluster_rows) / kL2BytesPerCycle;
+  const double step = std::max({multiply, read, (a_bytes + b_bytes) / kArrivingBytesPerCycle});
+  const double steps = (g.steps + tile.splits - 1) / tile.splits;
+  const double panels = kHopperRows * 2.0 * tile.columns / tile.splits;  // bytes written
+  // A residual that does not fit ahead is waited for.
+  const bool late = conv.residual && tile.columns / tile.splits > 64 * tile.buffers;
+  double finish = panels * (conv.residual ? 2 : 1) / kL2BytesPerCycle + (late ? kExchangeOverhead : 0) + kTileOverhead;
+  if (tile.splits > 1) finish += kExchangeOverhead + 2.0 * panels * (tile.splits - 1) / kL2BytesPerCycle;
+  if (plan.cluster_blocks() > 1) finish += kClusterOverhead;
+  return kFill + std::ceil(clusters / at_once) * (steps * step + finish);
+}
+
+bool is_for(const HopperTuned& t, const Conv& c) {
+  return t.src == c.src && t.cout == c.dst.c && t.kernel == c.kernel && t.stride == c.stride && t.dilation == c.dilation &&
+         t.joined == c.joined.c && t.residual == c.residual;
+}
+
+}  // namespace
+
+std::string HopperPlan::text() const {
+  const HopperTileModel& t = kHopperTiles[tile];
+  std::string s = "hopper " + std::to_string(kHopperRows) + "x" + std::to_string(t.columns) + "x" +
+                  std::to_string(kHopperDepth) + " s" + std::to_string(t.stages);
+  if (t.splits > 1) s += ", split " + std::to_string(t.splits);
+  if (cluster_rows * cluster_columns > 1)
+    s += ", cluster " + std::to_string(cluster_rows) + "x" + std::to_string(cluster_columns);
+  return s;
+}
+
+HopperGeometry hopper_geometry(const Conv& conv) {
+  HopperGeometry g{.src = conv.src, .dst = conv.dst, .joined = conv.joined};
+  g.flat = conv.kernel == 1 && conv.stride == 1 && conv.pad == 0 && (conv.joined.c == 0 || conv.joined_stride == 1);
+  if (g.flat) {
+    const auto pixels = static_cast<int>(conv.dst.pixels());
+    for (Shape* s : {&g.src, &g.dst, &g.joined}) *s = {1, 1, pixels, s->c};
+    g.tile_h = 1, g.tile_w = kHopperRows, g.tiles_y = 1, g.tiles_x = (pixels + kHopperRows - 1) / kHopperRows;
+  } else {
+    choose_pixels(conv, g);
+  }
+  g.chunks = steps_of(conv.src.c);
+  g.src_steps = conv.kernel * conv.kernel * g.chunks;
+  g.steps = g.src_steps + steps_of(conv.joined.c);
+  return g;
+}
+
+bool hopper_takes(const Conv& c) {
+  const auto eights = [](int channels, int pitch) { return channels % 8 == 0 && pitch % 8 == 0; };
+  if (c.dtype != DType::kF16 && c.dtype != DType::kBF16) return false;
+  return c.stride <= 8 && c.joined_stride <= 8 && eights(c.src.c, c.src_pitch) && eights(c.dst.c, c.dst_pitch) &&
+         eights(c.joined.c, c.joined_pitch) && c.residual_pitch % 8 == 0;
+}
+
+std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
+  const HopperGeometry g = hopper_geometry(conv);
+  std::vector<HopperPlan> plans;
+  for (int t = 0; t < static_cast<int>(std::size(kHopperTiles)); ++t) {
+    const HopperTileModel& tile = kHopperTiles[t];
+    const int column_tiles = (conv.dst.c + tile.columns - 1) / tile.columns;
+    if ((tile.splits - 1) * ((g.steps + tile.splits - 1) / tile.splits) >= g.steps) continue;  // the last part would be empty
+    for (int rows = 1; rows <= kMostClusterBlocks && (rows == 1 || rows <= g.row_tiles()); rows *= 2) {
+      for (int columns = 1; columns <= kMostClusterBlocks && columns <= column_tiles; columns *= 2) {
+        HopperPlan plan{t, rows, columns};
+        // The pixels that blocks fetch for each other are rows of the tile, or parts of its only one.
+        const bool divides = g.tile_h == 1 || g.tile_h % columns == 0;
+        if (plan.cluster_blocks() > kMostClusterBlocks || !divides) continue;
+        plan.cycles = estimate(conv, g, plan, multiprocessors);
+        plans.push_back(plan);
+      }
+    }
+  }
+  std::ranges::stable_sort(plans, {}, &HopperPlan::cycles);
+  const auto tuned = std::ranges::find_if(kHopperTuned, [&](const HopperTuned& t) { return is_for(t, conv); });
+  if (tuned != kHopperTuned.end()) plans.insert(plans.begin(), tuned->plan);
+  return plans;
+}
+
+}  // namespace mfs::core

@@ -1,0 +1,50 @@
+// Which tile of the Hopper family a convolution uses, and how blocks of a cluster share the work: a cost model, overruled by
+// what was measured (conv_hopper_tuned.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/conv.h"
+
+namespace mfs::core {
+
+inline constexpr int kHopperRows = 128, kHopperDepth = 64;  // of every tile: output pixels, and of K in one step
+
+// A kernel of the family. Splits: blocks of a cluster that share one tile's sum. Buffers: how many panels of 64 (or fewer)
+// output channels of a warpgroup fit into shared memory; with as many as a tile has, all of a residual is loaded ahead.
+struct HopperTileModel {
+  int columns, splits, stages, buffers;
+};
+inline constexpr HopperTileModel kHopperTiles[] = {
+    {256, 1, 4, 2}, {256, 1, 3, 4}, {128, 1, 6, 2}, {64, 1, 8, 2}, {128, 2, 5, 1}, {128, 4, 5, 1},
+};
+
+struct HopperPlan {
+  int tile = 0;  // index into kHopperTiles
+  // Blocks of a cluster with the same output channels and different pixels, which share weights; and the other way around.
+  int cluster_rows = 1, cluster_columns = 1;
+  double cycles = 0;  // the model's estimate
+
+  int cluster_blocks() const { return kHopperTiles[tile].splits * cluster_rows * cluster_columns; }
+  std::string text() const;  // "hopper 128x128x64 s5, split 2, cluster 1x2"
+};
+
+// The problem as the family's kernels see it. One tile is tile_h x tile_w pixels of an image.
+struct HopperGeometry {
+  Shape src, dst, joined;  // flat: all pixels in one row
+  bool flat = false;       // a matrix product: 1x1, stride 1
+  int tile_h = 0, tile_w = 0, tiles_x = 0, tiles_y = 0;
+  int chunks = 0, src_steps = 0, steps = 0;  // steps of K: per tap, of src, with joined
+
+  std::int64_t row_tiles() const { return std::int64_t{tiles_x} * tiles_y * dst.n; }
+};
+HopperGeometry hopper_geometry(const Conv& conv);
+
+// Whether the family can do it: f16 or bf16, everything a multiple of 8 channels, which makes it 16 bytes.
+bool hopper_takes(const Conv& conv);
+
+// All plans, the best first: one that was measured on this GPU, if there is one, then by the model.
+std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors);
+
+}  // namespace mfs::core

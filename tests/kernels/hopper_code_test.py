@@ -1,0 +1,44 @@
+"""Compiles the Hopper family as the library does and looks at what comes out: every kernel uses the instructions it is made
+for, keeps its accumulators in registers, and the compiler serialises no wgmma.
+
+usage: hopper_code_test.py NVCC SOURCE_FOLDER
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+KERNELS = 12  # six tiles, f16 and bf16
+REGISTERS = 168  # at entry, of 384 threads
+INSTRUCTIONS = ("wgmma.mma_async.sync.aligned.m64n", "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
+                "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "griddepcontrol.wait",
+                "griddepcontrol.launch_dependents")
+
+
+def main():
+    nvcc, sources = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [nvcc, "-std=c++20", "-O3", "-DNDEBUG", "-gencode=arch=compute_90a,code=sm_90a", "-diag-suppress=2810",
+                   "-Xptxas=-v,-warn-spills,-warn-lmem-usage,-Werror", f"-I{sources}", "--keep", "--keep-dir", folder, "-c",
+                   f"{sources}/kernels/cuda/conv_hopper.cu", "-o", f"{folder}/conv_hopper.o"]
+        run = subprocess.run(command, capture_output=True, text=True)
+        said = run.stdout + run.stderr
+        assert run.returncode == 0, said
+        # C75xx: wgmma serialised, setmaxnreg ignored. Only informational to the compiler.
+        assert not re.search(r"C75\d\d", said), said
+        registers = [int(n) for n in re.findall(r"Used (\d+) registers", said)]
+        assert len(registers) == KERNELS and max(registers) <= REGISTERS, said
+        spills = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
+        assert len(spills) >= KERNELS and all(bytes_ == ("0", "0", "0") for bytes_ in spills), said
+        ptx = next(pathlib.Path(folder).glob("*.ptx")).read_text()
+    kernels = re.split(r"\.visible \.entry", ptx)[1:]
+    assert len(kernels) == KERNELS, f"{len(kernels)} kernels"
+    for kernel in kernels:
+        for instruction in INSTRUCTIONS:
+            assert instruction in kernel, f"no {instruction} in {kernel[:120]}"
+    print(f"{KERNELS} kernels, {max(registers)} registers at entry, no spills")
+
+
+main()
