@@ -50,7 +50,8 @@ TEST_CASE("--size") {
   CHECK(parse_size("640x384").network_width == 640);
   CHECK(parse_size("640x384").network_height == 384);
   CHECK(parse_size("native").native_size);
-  for (const char* text : {"", "x", "512x", "x512", "0", "-8", "64x-64", "512 x 512", "Native", "99999999999"}) {
+  CHECK(parse_size("").network_width == 0);  // not given: as trained
+  for (const char* text : {"x", "512x", "x512", "0", "-8", "64x-64", "512 x 512", "Native", "99999999999"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_size(text), UsageError);
   }
