@@ -6,8 +6,10 @@ set(exports ${PROJECT_SOURCE_DIR}/runtime/install/exports.map)
 add_library(mfs_shared SHARED $<TARGET_OBJECTS:mfs>)
 set_target_properties(mfs_shared PROPERTIES OUTPUT_NAME mfs EXPORT_NAME mfs SOVERSION ${MFS_ABI_VERSION} LINKER_LANGUAGE CXX
   LINK_DEPENDS ${exports})
-target_link_options(mfs_shared PRIVATE -Wl,--version-script=${exports} -Wl,--as-needed
-  $<$<NOT:$<BOOL:${MFS_SANITIZE}>>:-Wl,-z,defs>)
+target_link_options(mfs_shared PRIVATE -Wl,--version-script=${exports} -Wl,--as-needed)
+if(NOT MFS_SANITIZE)
+  target_link_options(mfs_shared PRIVATE -Wl,-z,defs)
+endif()
 target_link_libraries(mfs_shared PRIVATE mfs_options OpenMP::OpenMP_CXX)
 if(MFS_CPU)
   target_link_libraries(mfs_shared PRIVATE ${MFS_DNNL_LIBRARY})
