@@ -1,6 +1,6 @@
 #!/bin/sh
 # All tests, from a fresh Debian 12: installs what is missing, checks the formatting, builds and tests the release build, then
-# the same under AddressSanitizer and UndefinedBehaviorSanitizer.
+# the same under AddressSanitizer and UndefinedBehaviorSanitizer, and what uses threads under ThreadSanitizer.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,9 +20,9 @@ ctest --test-dir build --output-on-failure -j 2
 echo "== AddressSanitizer and UndefinedBehaviorSanitizer"
 cmake --preset asan-ubsan
 cmake --build build-asan-ubsan
-# What compares with PyTorch, and what the emulator runs (its race detector checks addresses, too), has run above; here the C++ tests
-# and the command line count.
-ctest --test-dir build-asan-ubsan --output-on-failure -j 2 --exclude-regex 'parity_test|convert_test|training_test|mfs_cuda'
+# What compares with PyTorch, what nvcc compiles, and what the emulator runs (its race detector checks addresses, too), has run
+# above; here the C++ tests and the command line count.
+ctest --test-dir build-asan-ubsan --output-on-failure -j 2 --exclude-regex 'parity_test|convert_test|training_test|mfs_cuda|hopper_code|simt_nvcc'
 
 echo "== ThreadSanitizer"
 # Only what runs sessions in several threads. OpenMP's runtime, which the sanitizer does not understand, gets one thread per session.
