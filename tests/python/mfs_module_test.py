@@ -1,5 +1,6 @@
 """The Python package: NumPy arrays in and out, exceptions, threads.  PYTHONPATH=build/python mfs_module_test.py"""
 import ast
+import ctypes
 import inspect
 import os
 import sys
@@ -18,6 +19,40 @@ import mfs
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TAP = (300, 200)  # the cat
+
+
+class CudaArray:
+    """What a library with arrays on a GPU shows; the memory is never touched here."""
+
+    def __init__(self, shape, typestr, strides=None):
+        self.__cuda_array_interface__ = {"shape": shape, "typestr": typestr, "strides": strides, "data": (4096, False), "version": 3}
+
+
+class DlTensor(ctypes.Structure):
+    _fields_ = [("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32), ("ndim", ctypes.c_int32),
+                ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+                ("strides", ctypes.POINTER(ctypes.c_int64)), ("byte_offset", ctypes.c_uint64), ("context", ctypes.c_void_p),
+                ("deleter", ctypes.c_void_p)]
+
+
+class DlpackArray:
+    """The same as a DLPack capsule."""
+
+    def __init__(self, shape, typestr, strides=None):
+        item = int(typestr[2])
+        self.shape = (ctypes.c_int64 * len(shape))(*shape)
+        self.strides = strides and (ctypes.c_int64 * len(shape))(*(s // item for s in strides))
+        self.tensor = DlTensor(data=4096, device_type=2, ndim=len(shape), code={"u": 1, "f": 2, "i": 0}[typestr[1]], bits=8 * item,
+                               lanes=1, shape=self.shape, strides=self.strides)
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, stream):
+        assert stream == 1
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return new(ctypes.addressof(self.tensor), b"dltensor", None)
 
 
 class Module(unittest.TestCase):
@@ -165,6 +200,42 @@ class Module(unittest.TestCase):
     def test_a_session_outlives_its_model_object(self):
         session = mfs.Model(device="cpu", precision="f32").session(size=(64, 64))
         np.testing.assert_array_equal(session.segment(self.photo, [TAP]), self.mask)
+
+    def test_batches(self):
+        session = self.model.session(size=(64, 64), max_batch=3)
+        half = self.photo[::2, ::2]
+        masks = session.segment_batch([self.photo, half], [[TAP], [(150, 100), (151, 100)]])
+        np.testing.assert_array_equal(masks[0], self.mask)
+        np.testing.assert_array_equal(masks[1], self.session.segment(half, [(150, 100), (151, 100)]))
+        session.warm_up(451, 300, batch=2)
+        with self.assertRaisesRegex(ValueError, "2 images, but taps for 1"):
+            session.segment_batch([half, half], [[TAP]])
+        with self.assertRaises(mfs.Error):
+            session.segment_batch([half] * 4, [[(9, 9)]] * 4)
+
+    def test_largest_photo(self):
+        session = self.model.session(size=(64, 64), max_size=(451, 300))
+        np.testing.assert_array_equal(session.segment(self.photo, [TAP]), self.mask)
+        with self.assertRaises(mfs.Error):
+            session.segment(np.zeros((301, 451, 3), np.uint8), [TAP])
+
+    def test_device_arrays_are_read_and_refused_on_the_cpu(self):
+        for kind in (CudaArray, DlpackArray):
+            good, mask = kind((8, 9, 3), "|u1"), kind((8, 9), "|u1")
+            with self.assertRaises(mfs.Error) as caught:
+                self.session.enqueue([good], [[(1, 1)]], masks=[mask], probabilities=[kind((8, 9), "<f4")])
+            self.assertEqual(caught.exception.status, mfs.Status.UNSUPPORTED)
+            for image, output, error, words in ((kind((8, 9, 2), "|u1"), mask, ValueError, r"\(8, 9, 2\) is neither"),
+                                                (kind((8, 9, 3), "<f4"), mask, TypeError, "must be of type uint8"),
+                                                (kind((8, 9, 3), "<i4"), mask, TypeError, "must be of type uint8"),
+                                                (good, kind((9, 8), "|u1"), ValueError, "has not the photo's height"),
+                                                (kind((8, 9, 3), "|u1", (90, 6, 2)), mask, ValueError, "gaps within a row"),
+                                                (kind((8, 9, 3), "|u1", (30, 3, 1)), mask, mfs.Error, "")):
+                with self.assertRaisesRegex(error, words):
+                    self.session.enqueue([image], [[(1, 1)]], masks=[output])
+        for image in (self.photo, "no array"):
+            with self.assertRaisesRegex(TypeError, "is not in a GPU's memory|has neither"):
+                self.session.enqueue([image], [[(1, 1)]])
 
     def test_type_hints_name_everything_with_the_same_parameters(self):
         with open(os.path.join(os.path.dirname(mfs.__file__), "__init__.pyi"), encoding="utf-8") as file:

@@ -6,11 +6,13 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "mfs/mfs.hpp"
 #include "tools/python/arrays.h"
+#include "tools/python/device_arrays.h"
 
 namespace mfs::python {
 namespace {
@@ -71,13 +73,84 @@ class PySession {
   Session session_;
 };
 
-std::unique_ptr<PySession> make_session(std::shared_ptr<Model> model, std::optional<std::pair<int, int>> size,
-                                        bool native_size) {
+using Size = std::optional<std::pair<int, int>>;
+
+std::unique_ptr<PySession> make_session(std::shared_ptr<Model> model, Size size, bool native_size, int max_batch, Size max_size,
+                                        bool device_photos_only) {
   SessionOptions options;
   if (size) std::tie(options.network_width, options.network_height) = *size;
+  if (max_size) std::tie(options.max_width, options.max_height) = *max_size;
   options.native_size = native_size;
+  options.max_batch = max_batch;
+  options.device_photos_only = device_photos_only;
   const py::gil_scoped_release unlocked;
   return std::make_unique<PySession>(std::move(model), options);
+}
+
+void require_taps_for(std::size_t images, std::size_t taps) {
+  if (images != taps) throw py::value_error(std::to_string(images) + " images, but taps for " + std::to_string(taps));
+}
+
+std::vector<py::array> segment_batch(PySession& session, const std::vector<py::object>& images, const std::vector<Taps>& taps,
+                                     float threshold, const std::optional<std::string>& format) {
+  require_taps_for(images.size(), taps.size());
+  const std::size_t count = images.size();
+  std::vector<ImageView> views;
+  std::vector<py::array> masks;
+  std::vector<std::vector<Point>> at;
+  std::vector<mfs_outputs> outputs(count);
+  std::vector<Request> requests(count);
+  for (const py::object& image : images) views.push_back(image_view(image, format));
+  for (const Taps& one : taps) at.push_back(points(one));
+  for (std::size_t i = 0; i < count; ++i) {
+    const Image& image = views[i].image;
+    masks.push_back(output_array(py::none(), "out", py::dtype::of<std::uint8_t>(), {image.height, image.width}));
+    outputs[i].struct_size = sizeof outputs[i];
+    outputs[i].mask = static_cast<std::uint8_t*>(masks[i].mutable_data());
+    outputs[i].threshold = threshold;
+    requests[i] = {&image, at[i].data(), at[i].size(), &outputs[i]};
+  }
+  const py::gil_scoped_release unlocked;
+  session.session().run(requests);
+  return masks;
+}
+
+// `masks` and `probabilities`: as many as there are images, or none.
+void enqueue(PySession& session, const std::vector<py::object>& images, const std::vector<Taps>& taps,
+             const std::vector<py::object>& masks, const std::vector<py::object>& probabilities, std::uintptr_t stream,
+             float threshold, bool bgr) {
+  const std::size_t count = images.size();
+  require_taps_for(count, taps.size());
+  if ((!masks.empty() && masks.size() != count) || (!probabilities.empty() && probabilities.size() != count))
+    throw py::value_error("masks and probabilities: one for each image, or none");
+  std::vector<DeviceArray> arrays;  // alive until everything is queued
+  std::vector<Image> photos;
+  std::vector<std::vector<Point>> at;
+  std::vector<mfs_outputs> outputs(count);
+  std::vector<Request> requests;
+  for (std::size_t i = 0; i < count; ++i) {
+    arrays.push_back(device_array(images[i], "image", stream));
+    photos.push_back(device_image(arrays.back(), bgr ? MFS_BGR : MFS_RGB));
+    at.push_back(points(taps[i]));
+    outputs[i].struct_size = sizeof outputs[i];
+    outputs[i].threshold = threshold;
+    if (!masks.empty()) {
+      arrays.push_back(device_array(masks[i], "mask", stream));
+      set_device_mask(arrays.back(), photos[i], outputs[i]);
+    }
+    if (!probabilities.empty()) {
+      arrays.push_back(device_array(probabilities[i], "probability", stream));
+      set_device_probability(arrays.back(), photos[i], outputs[i]);
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) requests.push_back({&photos[i], at[i].data(), at[i].size(), &outputs[i]});
+  const py::gil_scoped_release unlocked;
+  session.session().enqueue(reinterpret_cast<void*>(stream), requests);
+}
+
+void warm_up(PySession& session, int width, int height, int batch) {
+  const py::gil_scoped_release unlocked;
+  session.session().warm_up(width, height, batch);
 }
 
 py::array segment(PySession& session, const py::object& image, const Taps& taps, float threshold,
@@ -185,9 +258,14 @@ PYBIND11_MODULE(_core, module) {
       "path: a weights file; none means the one that came with the package. device: 'auto', 'cpu', 'cuda' or 'cuda:N'.\n"
       "precision: 'auto', 'f32', 'bf16' or 'f16'. threads: host threads of a run; 0 = all the process may use.")
       .def(py::init(&load), "path"_a = py::none(), "device"_a = "auto", "precision"_a = "auto", "threads"_a = 0)
-      .def("session", &make_session, "size"_a = py::none(), "native_size"_a = false,
+      .def("session", &make_session, "size"_a = py::none(), "native_size"_a = false, "max_batch"_a = 1,
+           "max_size"_a = py::none(), "device_photos_only"_a = false,
            "A new session. size: (width, height) of the network's input, multiples of 8 from 64 on; none means as trained.\n"
-           "native_size: the photo's size instead.")
+           "native_size: the photo's size instead. max_batch: most photos of one call. max_size: (width, height) of the "
+           "largest\n"
+           "photo; memory for it is allocated at once, and a larger one is an error. device_photos_only: only enqueue() will "
+           "be\n"
+           "called.")
       .def_property_readonly(
           "variant", [](const Model& m) { return m.info().variant; }, "Of the paper's networks: 'resnet-multi'.")
       .def_property_readonly("device", [](const Model& m) { return m.info().device; })
@@ -210,6 +288,20 @@ PYBIND11_MODULE(_core, module) {
            "format: 'rgb', 'rgba', 'bgr' or 'grey'; none means by the shape. out: where to write instead of a new array.")
       .def("probability", &probability, "image"_a, "taps"_a, "format"_a = py::none(), "out"_a = py::none(),
            "The probability of belonging to the tapped object: float32, height x width.")
+      .def("segment_batch", &segment_batch, "images"_a, "taps"_a, "threshold"_a = 0.5f, "format"_a = py::none(),
+           "The masks of several photos, of any sizes, from one pass through the network; at most max_batch. taps: a list of\n"
+           "taps for each image.")
+      .def("enqueue", &enqueue, "images"_a, "taps"_a, "masks"_a = std::vector<py::object>(),
+           "probabilities"_a = std::vector<py::object>(), "stream"_a = std::uintptr_t(0), "threshold"_a = 0.5f, "bgr"_a = false,
+           "CUDA only: queues a batch in a stream (a cudaStream_t as a number) and returns at once. Images and results are "
+           "arrays\n"
+           "in the GPU's memory with __dlpack__ or __cuda_array_interface__; keep them until the stream has done the work. "
+           "With\n"
+           "DLPack, the stream waits for what the arrays' own library has queued; otherwise that is yours to see to. Photos "
+           "must\n"
+           "not be larger than max_size, or than what warm_up() was called for.")
+      .def("warm_up", &warm_up, "width"_a, "height"_a, "batch"_a = 1,
+           "Makes the first real run of `batch` photos of this size as quick as all others.")
       .def_property_readonly("timings", &timings, "Milliseconds of the last run: prepare, infer, finish.")
       .def_property_readonly("memory_bytes", [](const PySession& s) { return s.session().memory_bytes(); });
 
