@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -18,6 +19,16 @@ namespace mfs::python {
 namespace {
 
 namespace py = pybind11;
+
+// NumPy 2 lays its arrays' types out anew, which pybind11 knows from 2.12 on: older ones see no pixels.
+void refuse_misread_numpy() {
+#if PYBIND11_VERSION_MAJOR == 2 && PYBIND11_VERSION_MINOR < 12
+  const auto version = py::module_::import("numpy").attr("__version__").cast<std::string>();
+  if (!version.starts_with("1."))
+    throw py::import_error("this build of mfs cannot read the arrays of NumPy " + version +
+                           "; build it with pybind11 2.12 or newer (pip install . does), or use NumPy 1");
+#endif
+}
 
 using Taps = std::vector<std::array<float, 2>>;
 
@@ -239,6 +250,7 @@ void register_error(py::module_& module) {
 
 PYBIND11_MODULE(_core, module) {
   using namespace pybind11::literals;
+  refuse_misread_numpy();
   py::enum_<mfs_status>(module, "Status")
       .value("OK", MFS_OK)
       .value("INVALID_ARGUMENT", MFS_INVALID_ARGUMENT)
