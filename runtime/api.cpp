@@ -92,8 +92,11 @@ void require(bool ok, const char* sentence) {
 
 ImageView view_of(const mfs_image* image) {
   require(image && image->data, "the photo is empty");
-  require(image->format >= MFS_RGB && image->format <= MFS_GREY, "unknown pixel format");
-  const auto format = static_cast<PixelFormat>(image->format);
+  std::uint32_t value;  // C lets an enum hold anything, C++ does not
+  static_assert(sizeof image->format == sizeof value);
+  std::memcpy(&value, &image->format, sizeof value);
+  require(value <= MFS_GREY, "unknown pixel format");
+  const auto format = static_cast<PixelFormat>(value);
   const std::int64_t stride = image->row_stride ? image->row_stride : std::int64_t{image->width} * channels_of(format);
   const ImageView view{image->data, image->width, image->height, stride, format};
   if (const Status s = check_photo(view); !s) throw Error(s.code(), s.message());

@@ -177,7 +177,7 @@ class BatchTest(unittest.TestCase):
         total = len(self.files("photos"))
         for sent in (signal.SIGINT, signal.SIGTERM):
             command = self.command("photos", "--click", "1,1", "-o", sent.name, "--json")
-            with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            with subprocess.Popen(command, cwd=self.folder, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
                 lines = [process.stdout.readline() for _ in range(5)]
                 process.send_signal(sent)
                 out, err = process.communicate(timeout=300)
@@ -199,7 +199,7 @@ class BatchTest(unittest.TestCase):
             weights = self.folder / f"{how}.safetensors"
             weights.write_bytes(whole)
             command = [PROGRAM, "photos", "--click", "1,1", "-o", how, "--json", "--threads", "1", "--weights", weights]
-            with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            with subprocess.Popen(command, cwd=self.folder, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
                 first = process.stdout.readline()
                 if how == "cut":
                     os.truncate(weights, 100)
@@ -218,7 +218,7 @@ class BatchTest(unittest.TestCase):
     def test_a_second_ctrl_c_ends_at_once(self):
         (self.folder / "list.txt").write_text("".join(f"absent{i}.jpg\n" for i in range(2000)))
         command = self.command("--list", "list.txt", "--click", "1,1", "--json")
-        with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, cwd=self.folder, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             process.stdout.readline()
             time.sleep(0.5)  # the pipe is full now, and nobody reads
             process.send_signal(signal.SIGINT)
@@ -230,7 +230,7 @@ class BatchTest(unittest.TestCase):
     def test_a_reader_that_leaves_is_an_error(self):
         (self.folder / "list.txt").write_text("".join(f"absent{i}.jpg\n" for i in range(2000)))
         command = self.command("--list", "list.txt", "--click", "1,1", "--json", "-q")
-        with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(command, cwd=self.folder, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             process.stdout.close()
             err = process.stderr.read()
             self.assertEqual(process.wait(timeout=60), 1)
