@@ -31,6 +31,7 @@ struct Rendezvous {
 
 struct Warp {
   AlignedTrace trace;
+  uint32_t absent = 0;  // lanes that have exited or never existed
   std::vector<Rendezvous> meetings;
 };
 

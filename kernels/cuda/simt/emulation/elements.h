@@ -1,22 +1,14 @@
 // Elements of the matrix instructions, widened exactly.
 #pragma once
 
-#include <cstring>
-#include <type_traits>
+#include <cstddef>
 
 #include "kernels/cuda/simt/types.h"
 
 namespace mfs::core::simt::emulation {
 
+// `count` elements that lie next to each other, of type Half, BFloat16, E4m3 or int8_t.
 template <class T>
-double widen(const void* bytes) {
-  T value;
-  std::memcpy(&value, bytes, sizeof value);
-  if constexpr (std::is_same_v<T, int8_t>) {
-    return value;
-  } else {
-    return static_cast<double>(to_float(value));
-  }
-}
+void widen(const unsigned char* elements, size_t count, double* to);
 
 }  // namespace mfs::core::simt::emulation

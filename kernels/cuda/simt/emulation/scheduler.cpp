@@ -40,6 +40,7 @@ std::unique_ptr<Block> make_block(State& s, Grid& grid, Cluster& cluster, Dim3 i
   block->warps.resize((threads + 31) / 32);
   block->warpgroups.resize((threads + 127) / 128);
   for (Warp& w : block->warps) w.trace.position.resize(32);
+  if (threads % 32 != 0) block->warps.back().absent = 0xffffffffu << threads % 32;
   unsigned registers = shape.registers_per_thread;
   if (registers == 0) registers = std::min(248u, static_cast<unsigned>(kRegistersPerSm / (block->warps.size() * 32)) / 8 * 8);
   for (Warpgroup& w : block->warpgroups) {
@@ -112,6 +113,7 @@ void finish_thread(State& s, Thread& thread) {
   s.stacks.give_back(thread.stack);
   thread.stack = nullptr;
   ++thread.block->exited;
+  thread.block->warps[thread.number / 32].absent |= 1u << thread.number % 32;
   if (thread.block->finished()) retire_block(s, *thread.block);
 }
 

@@ -1,4 +1,5 @@
-// Who touched which bytes last: per 4-byte granule the accesses that a later one could still race with.
+// Who touched which bytes last: per 4-byte granule the accesses that a later one could still race with. Reads, of which there
+// are many, are kept apart from what changes memory: a read need only be compared with changes.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +47,14 @@ class Shadow {
   void forget(uintptr_t address, size_t bytes);
 
  private:
-  std::unordered_map<uintptr_t, std::vector<Access>> granules_;
+  struct Granule {
+    std::vector<Access> changes, reads;
+    size_t tidy_at = 16;  // number of reads
+  };
+  static void add_read(Granule& granule, unsigned mask, const Actor& actor);
+  static void add_change(Granule& granule, unsigned mask, Touch touch, const Actor& actor);
+
+  std::unordered_map<uintptr_t, Granule> granules_;
 };
 
 }  // namespace mfs::core::simt::emulation

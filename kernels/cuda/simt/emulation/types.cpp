@@ -3,6 +3,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
+
+#include "kernels/cuda/simt/emulation/elements.h"
 
 namespace mfs::core::simt {
 inline namespace MFS_SIMT_BACKEND {
@@ -55,12 +58,14 @@ std::array<float, 256> e4m3_table() {
   return table;
 }
 
+const std::array<float, 65536>& halves() {
+  static const std::array<float, 65536> table = half_table();
+  return table;
+}
+
 }  // namespace
 
-float to_float(Half x) {
-  static const std::array<float, 65536> table = half_table();
-  return table[x.bits];
-}
+float to_float(Half x) { return halves()[x.bits]; }
 
 float to_float(BFloat16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
 
@@ -90,4 +95,29 @@ E4m3 to_e4m3(float x) {
 }
 
 }  // namespace MFS_SIMT_BACKEND
+
+namespace emulation {
+
+template <class T>
+void widen(const unsigned char* elements, size_t count, double* to) {
+  const std::array<float, 65536>& table = halves();
+  for (size_t i = 0; i < count; ++i) {
+    T value;
+    std::memcpy(&value, elements + i * sizeof value, sizeof value);
+    if constexpr (std::is_same_v<T, int8_t>) {
+      to[i] = value;
+    } else if constexpr (std::is_same_v<T, Half>) {
+      to[i] = static_cast<double>(table[value.bits]);
+    } else {
+      to[i] = static_cast<double>(to_float(value));
+    }
+  }
+}
+
+template void widen<Half>(const unsigned char*, size_t, double*);
+template void widen<BFloat16>(const unsigned char*, size_t, double*);
+template void widen<E4m3>(const unsigned char*, size_t, double*);
+template void widen<int8_t>(const unsigned char*, size_t, double*);
+
+}  // namespace emulation
 }  // namespace mfs::core::simt

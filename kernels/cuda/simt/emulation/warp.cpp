@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 
 #include "kernels/cuda/simt/emulation/rendezvous.h"
 #include "kernels/cuda/simt/shuffle.h"
@@ -12,11 +13,8 @@ bool join_meeting(const char* what, const Site& site, uint32_t mask, bool same_s
   Warp& warp = t.block->warps[t.number / 32];
   const unsigned lane = t.number % 32;
   if (!(mask >> lane & 1)) fail(site, "%s: lane %u is not in its own mask 0x%08x", what, lane, mask);
-  for (unsigned i = 0; i < 32; ++i) {
-    const unsigned number = t.number / 32 * 32 + i;
-    if ((mask >> i & 1) && (number >= t.block->threads.size() || t.block->threads[number].done)) {
-      fail(site, "%s: lane %u of mask 0x%08x has exited or never existed", what, i, mask);
-    }
+  if (const uint32_t missing = mask & warp.absent; missing != 0) {
+    fail(site, "%s: lane %d of mask 0x%08x has exited or never existed", what, std::countr_zero(missing), mask);
   }
   auto place =
       std::find_if(warp.meetings.begin(), warp.meetings.end(), [&](const Rendezvous& m) { return (m.mask & mask) != 0; });
@@ -28,7 +26,8 @@ bool join_meeting(const char* what, const Site& site, uint32_t mask, bool same_s
     place->what = what;
   }
   const bool same_call = place->site.line() == site.line() && place->site.column() == site.column();
-  if (place->mask != mask || std::string_view(place->what) != what || (same_site && !same_call)) {
+  const bool same_kind = place->what == what || std::string_view(place->what) == what;
+  if (place->mask != mask || !same_kind || (same_site && !same_call)) {
     fail(site, "divergent %s with mask 0x%08x: other lanes are in %s with mask 0x%08x at line %u", what, mask, place->what,
          place->mask, static_cast<unsigned>(place->site.line()));
   }

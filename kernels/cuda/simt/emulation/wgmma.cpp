@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "kernels/cpu/multiversion.h"
 #include "kernels/cuda/simt/emulation/elements.h"
 #include "kernels/cuda/simt/emulation/scheduler.h"
 #include "kernels/cuda/simt/emulation/swizzle.h"
@@ -45,6 +46,14 @@ void check_operand(const Operand& o, uint32_t rows, const Block& block, const ch
   }
 }
 
+// sums (columns) = left (depth) * right (depth x columns), K in its order.
+MFS_MULTIVERSION void multiply_row(const double* left, const double* right, uint32_t depth, uint32_t columns, double* sums) {
+  std::fill(sums, sums + columns, 0.0);
+  for (uint32_t k = 0; k < depth; ++k) {
+    for (uint32_t n = 0; n < columns; ++n) sums[n] += left[k] * right[k * columns + n];
+  }
+}
+
 template <class T>
 void multiply(const WgmmaCall& call, const Block& block) {
   constexpr int kDepth = 32 / sizeof(T), kPerChunk = kDepth / 2;
@@ -52,7 +61,7 @@ void multiply(const WgmmaCall& call, const Block& block) {
   const auto read = [&](const Operand& o, uint32_t row, double* to) {
     for (uint32_t chunk = 0; chunk < 2; ++chunk) {
       const unsigned char* bytes = block.shared + (chunk_address(o, row, chunk) - block.shared_base);
-      for (size_t i = 0; i < kPerChunk; ++i) to[chunk * kPerChunk + i] = widen<T>(bytes + i * sizeof(T));
+      widen<T>(bytes, kPerChunk, to + chunk * kPerChunk);
     }
   };
   double left[kDepth];
@@ -64,10 +73,7 @@ void multiply(const WgmmaCall& call, const Block& block) {
   double sum[256];
   for (uint32_t row = 0; row < 64; ++row) {
     read(a, row, left);
-    std::fill(sum, sum + call.columns, 0.0);
-    for (uint32_t k = 0; k < kDepth; ++k) {
-      for (uint32_t n = 0; n < call.columns; ++n) sum[n] += left[k] * right[k * call.columns + n];
-    }
+    multiply_row(left, right.get(), kDepth, call.columns, sum);
     for (uint32_t n = 0; n < call.columns; ++n) {
       const uint32_t thread = row / 16 * 32 + row % 8 * 4 + n % 8 / 2;
       auto& d = static_cast<Accumulator<T>*>(call.accumulators[thread])[n / 8 * 4 + row % 16 / 8 * 2 + n % 2];
