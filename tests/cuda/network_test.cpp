@@ -100,12 +100,16 @@ std::vector<float> probability_of(CudaExecutor& executor, const GoldenNetwork& g
   return probability;
 }
 
+// The emulator, thousands of times slower than a GPU, does one network in both types and repeatedly, of the others the rest.
+bool in_full(const std::string& golden) { return !MFS_EMULATED || golden == kGoldenNames.front(); }
+
 TEST_CASE("every step of the golden networks is within its bound") {
   for (const std::string& name : kGoldenNames) {
     CAPTURE(name);
     const GoldenNetwork golden(name);
     const auto file = WeightsFile::open(golden.weights_path);
-    for (const DType dtype : {DType::kF16, DType::kBF16}) check_steps(*file, request_of(golden), dtype);
+    check_steps(*file, request_of(golden), DType::kF16);
+    if (in_full(name)) check_steps(*file, request_of(golden), DType::kBF16);
   }
 }
 
@@ -129,9 +133,13 @@ TEST_CASE("f16 probabilities are near PyTorch's f32, and the same in every run")
     const auto file = WeightsFile::open(golden.weights_path);
     PackCache packs;
     for (const bool keep : {false, true}) {
+      if (keep && !in_full(name)) continue;
       CudaExecutor executor(*file, packs, {64, 64, DType::kF16, device(), 2, keep});
-      const std::vector<float> first = probability_of(executor, golden), second = probability_of(executor, golden);
-      CHECK(std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0);
+      const std::vector<float> first = probability_of(executor, golden);
+      if (in_full(name)) {
+        const std::vector<float> second = probability_of(executor, golden);
+        CHECK(std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0);
+      }
       for (std::size_t i = 0; i < golden.probability_diagonal.size(); ++i) {
         const double error =
             std::abs(double{first[i * static_cast<std::size_t>(golden.width) + i]} - golden.probability_diagonal[i]);
