@@ -44,6 +44,11 @@ bool write_all(int fd, Bytes content) {
   return true;
 }
 
+// Waits until the content would survive a loss of power. Full or broken storage may be noticed only here.
+bool on_storage(int fd) {
+  return ::fdatasync(fd) == 0 || errno == EINVAL || errno == ENOSYS;  // some file systems know no such thing
+}
+
 std::vector<std::uint8_t> read_all(const Descriptor& file, const std::string& name) {
   struct stat info {};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) fail(name, "read");
@@ -98,8 +103,7 @@ AtomicFile::AtomicFile(const std::string& path, Bytes content) : path_(path) {
   temporary += ".tmp";
   temporary_ = temporary.string();
   open_temporary();
-  // Network file systems tell at a close that a write has failed; the lock must live on.
-  if (!write_all(fd_, content) || ::close(::dup(fd_)) != 0) {
+  if (!write_all(fd_, content) || !on_storage(fd_)) {
     const int reason = errno;
     close_temporary();
     errno = reason;
