@@ -1,5 +1,7 @@
 #include "kernels/conv.h"
 
+#include <cmath>
+
 #include "kernels/check.h"
 
 namespace mfs::core {
@@ -23,6 +25,18 @@ Status check_joined(const Conv& op) {
   return check_pitch("joined", op.joined_pitch, j.c);
 }
 
+Status check_scales(const Conv& op) {
+  const auto is_scale = [](float s) { return s > 0 && std::isfinite(s); };
+  if (op.dtype != DType::kU8) {
+    if (op.src_scale == 0 && op.dst_scale == 0) return {};
+    return refuse("conv", std::string("there is a scale, but the element type is ") + name_of(op.dtype) + ", not u8");
+  }
+  if (!is_scale(op.src_scale)) return refuse("conv", "src is u8 without a scale above 0");
+  if (op.dst_scale == 0) return {};
+  if (!is_scale(op.dst_scale)) return refuse("conv", "the scale of dst is not above 0");
+  return op.residual ? refuse("conv", "a residual needs an f32 dst") : Status();
+}
+
 }  // namespace
 
 Status check(const Conv& op) {
@@ -32,8 +46,9 @@ Status check(const Conv& op) {
   if (out.c < 1) return refuse(kOp, "dst has no channels: " + to_string(out));
   if (op.kernel < 1 || op.stride < 1 || op.dilation < 1) return refuse(kOp, "kernel, stride and dilation must be at least 1");
   if (op.pad < 0) return refuse(kOp, "padding must not be negative");
-  if (!is_floating(op.dtype))
-    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32, f16 or bf16");
+  if (!is_floating(op.dtype) && op.dtype != DType::kU8)
+    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32, f16, bf16 or u8");
+  if (Status s = check_scales(op); !s) return s;
   const int reach = op.dilation * (op.kernel - 1) + 1;
   if (in.h + 2 * op.pad < reach || in.w + 2 * op.pad < reach) {
     return refuse(kOp, "the kernel reaches over " + std::to_string(reach) + " pixels, more than src " + to_string(in) +
@@ -58,12 +73,12 @@ std::shared_ptr<const PackedWeights> PackCache::get(const std::string& key,
 }
 
 Cost cost(const Conv& op) {
-  const std::int64_t element = static_cast<std::int64_t>(size_of(op.dtype));
+  const auto element = static_cast<std::int64_t>(size_of(op.dtype)), stored = static_cast<std::int64_t>(size_of(dst_dtype(op)));
   const std::int64_t filter = std::int64_t{op.src.c} * op.kernel * op.kernel + op.joined.c;  // weights of one output channel
   const std::int64_t out = op.dst.elements();
-  return {
-      (op.src.elements() + out / op.dst.c * op.joined.c + filter * op.dst.c + (op.residual ? out : 0)) * element + op.dst.c * 4,
-      out * element, 2 * out * filter};
+  return {(op.src.elements() + out / op.dst.c * op.joined.c + filter * op.dst.c) * element + (op.residual ? out : 0) * stored +
+              op.dst.c * 4,
+          out * stored, 2 * out * filter};
 }
 
 }  // namespace mfs::core

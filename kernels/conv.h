@@ -18,8 +18,10 @@ namespace mfs::core {
 // The problem: dst = relu?(conv(src) + joined? + bias + residual?), cross-correlation as in PyTorch, groups = 1, zero padding.
 // NHWC; src, joined, residual and dst share the dtype, f32 accumulation; dst's size follows conv_size().
 // joined is a 1x1 convolution of a second source: the projected shortcut of a bottleneck as more K of the convolution that it
-// is added to (c = 0: none). Pitches are distances between pixels in elements (see View). CPU: f32 and bf16, no joined. CUDA:
-// f16 and bf16; f32 for a few pixels (pooled context).
+// is added to (c = 0: none). Pitches are distances between pixels in elements (see View). CPU: f32, bf16 and int8, no joined.
+// CUDA: f16 and bf16; f32 for a few pixels (pooled context).
+// int8 is dtype u8: src holds steps of src_scale, the weights are rounded to 64 steps either side of zero per output channel,
+// sums are exact. residual and dst are f32, or, without residual, dst is u8 in steps of dst_scale: rounded to nearest, clamped.
 struct Conv {
   Shape src, dst;
   int kernel = 1, stride = 1, dilation = 1, pad = 0;
@@ -28,9 +30,12 @@ struct Conv {
   bool residual = false, relu = false;
   Shape joined{0, 0, 0, 0};
   int joined_stride = 1, joined_pitch = 0;
+  float src_scale = 0, dst_scale = 0;  // int8 only; dst_scale 0: dst is f32
 
   bool operator==(const Conv&) const = default;
 };
+
+constexpr DType dst_dtype(const Conv& c) { return c.dtype == DType::kU8 && c.dst_scale == 0 ? DType::kF32 : c.dtype; }
 
 constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad) {
   return (size + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
@@ -39,7 +44,7 @@ constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad)
 Status check(const Conv&);
 Cost cost(const Conv&);
 
-// Whether this machine's processor has convolutions in the type: f32 always, bf16 where there is AVX-512.
+// Whether this machine's processor has convolutions in the type: f32 and u8 (int8) always, bf16 where there is AVX-512.
 bool has_conv(const Cpu&, DType);
 
 // As the problem says; residual may be dst. scratch: PreparedConv::scratch_bytes() bytes, 64-byte aligned.

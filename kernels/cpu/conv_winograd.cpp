@@ -192,7 +192,8 @@ class WinogradConv final : public PreparedConv<Cpu> {
 // Below 128 channels the transforms cost more than the multiplications they save; below 16x16 pixels too few tiles share a
 // filter. (benchmarks/conv_bench, 2 cores of a Zen 4 server, November 2026.)
 bool winograd_pays(const Conv& c) {
-  return c.kernel == 3 && c.stride == 1 && c.pad == c.dilation && c.src.c >= 128 && c.dst.c >= 128 && c.dst.h * c.dst.w >= 256;
+  return c.dtype != DType::kU8 && c.kernel == 3 && c.stride == 1 && c.pad == c.dilation && c.src.c >= 128 && c.dst.c >= 128 &&
+         c.dst.h * c.dst.w >= 256;
 }
 
 std::shared_ptr<const PreparedConv<Cpu>> prepare_winograd(const Cpu& cpu, const Conv& conv, const ConvParameters& parameters,

@@ -1,57 +1,40 @@
-// The one file that knows oneDNN's C++ interface, both the 2.x of Debian 12 and the 3.x of newer systems.
+// Direct convolutions by oneDNN: f32, bf16, and int8.
 #include "kernels/cpu/onednn.h"
 
-#include <omp.h>
-
-#include <array>
 #include <cstring>
-#include <oneapi/dnnl/dnnl.hpp>
-#include <string>
-#include <utility>
-#include <vector>
 
+#include "kernels/cpu/onednn_call.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/error.h"
+#include "kernels/int8_weights.h"
 
 namespace mfs::core {
-
 namespace {
 
-struct OneDnnWeights final : PackedWeights {
-  OneDnnWeights(dnnl::memory w, dnnl::memory b) : weights(std::move(w)), bias(std::move(b)) {}
-  dnnl::memory weights, bias;
+using namespace onednn;  // NOLINT: this file is one of its users
+
+// oneDNN multiplies u8 by s8 with vpmaddubsw where the processor has no VNNI: two products are added in 16 bits, which
+// saturate. 2 * 255 * 64 fits. The same weights are used on every processor, so that all compute the same sums.
+constexpr int kLargestWeight = 64;
+
+struct ConvWeights final : PackedWeights {
+  ConvWeights(dnnl::memory w, std::vector<float> b, std::vector<float> s)
+      : weights(std::move(w)), bias(std::move(b)), scales(std::move(s)) {}
+  dnnl::memory weights;
+  std::vector<float> bias, scales;  // scales: int8 only, by output channel
 };
-using SharedWeights = std::shared_ptr<const OneDnnWeights>;
+using SharedWeights = std::shared_ptr<const ConvWeights>;
 
-using Dims = dnnl::memory::dims;
-using Tag = dnnl::memory::format_tag;
-using Type = dnnl::memory::data_type;
-
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
-// oneDNN takes its thread count from OpenMP's setting of the calling thread.
-class ThreadScope {
- public:
-  explicit ThreadScope(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~ThreadScope() { omp_set_num_threads(before_); }
-  ThreadScope(const ThreadScope&) = delete;
-  ThreadScope& operator=(const ThreadScope&) = delete;
-
- private:
-  int before_;
-};
-
-Type type_of(DType t) { return t == DType::kBF16 ? Type::bf16 : Type::f32; }
+bool is_int8(const Conv& c) { return c.dtype == DType::kU8; }
 
 dnnl::memory::desc activations(const Shape& s, DType t, int pitch) {
   const std::int64_t p = pitch ? pitch : s.c;
   return {{s.n, s.c, s.h, s.w}, type_of(t), Dims{p * s.w * s.h, 1, p * s.w, p}};
 }
 
-dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
+Dims weight_dims(const Conv& c) { return {c.dst.c, c.src.c, c.kernel, c.kernel}; }
+
+// int8: `scales`, by output channel, turn sums of integers into what is stored.
+dnnl::primitive_attr attributes(const Conv& c, [[maybe_unused]] const std::vector<float>& scales) {
   dnnl::post_ops post;
   if (c.residual) post.append_sum(1.0f);
 #if DNNL_VERSION_MAJOR >= 3
@@ -62,9 +45,17 @@ dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
   dnnl::primitive_attr attr;
   attr.set_post_ops(post);
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+#if DNNL_VERSION_MAJOR >= 3
+  if (is_int8(c)) attr.set_scales_mask(DNNL_ARG_WEIGHTS, 1 << 0);  // their values are an argument of the run
+#else
+  if (is_int8(c)) attr.set_output_scales(1 << 1, scales);
+#endif
+  return attr;
+}
 
-  const dnnl::memory::desc src = activations(c.src, c.dtype, c.src_pitch), dst = activations(c.dst, c.dtype, c.dst_pitch);
-  const dnnl::memory::desc weights({c.dst.c, c.src.c, c.kernel, c.kernel}, type_of(c.dtype), Tag::any);
+dnnl::convolution_forward::primitive_desc describe(const Conv& c, const std::vector<float>& scales) {
+  const dnnl::memory::desc src = activations(c.src, c.dtype, c.src_pitch), dst = activations(c.dst, dst_dtype(c), c.dst_pitch);
+  const dnnl::memory::desc weights(weight_dims(c), is_int8(c) ? Type::s8 : type_of(c.dtype), Tag::any);
   const dnnl::memory::desc bias({c.dst.c}, Type::f32, Tag::x);
   const Dims strides{c.stride, c.stride}, dilates{c.dilation - 1, c.dilation - 1}, pad{c.pad, c.pad};
   // The far padding follows from the output size; oneDNN checks that they agree.
@@ -74,6 +65,7 @@ dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
   const Dims pad_far{far(c.src.h, c.dst.h), far(c.src.w, c.dst.w)};
   constexpr auto kProp = dnnl::prop_kind::forward_inference;
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_direct;
+  const dnnl::primitive_attr attr = attributes(c, scales);
 #if DNNL_VERSION_MAJOR >= 3
   return {engine(), kProp, kAlgorithm, src, weights, bias, dst, strides, dilates, pad, pad_far, attr};
 #else
@@ -81,93 +73,54 @@ dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
 #endif
 }
 
-// Parameters into `wanted` layout; `plain` describes what `parameters` writes.
-std::shared_ptr<const PackedWeights> pack(const ConvParameters& parameters, const dnnl::memory::desc& plain,
-                                          std::int64_t biases, const dnnl::memory::desc& wanted) {
-  dnnl::memory bias({{biases}, Type::f32, Tag::x}, engine());
-  dnnl::memory from(plain, engine()), to(wanted, engine());
-  parameters(static_cast<float*>(from.get_data_handle()), nullptr, static_cast<float*>(bias.get_data_handle()));
-  dnnl::stream stream(engine());
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
-  return std::make_shared<OneDnnWeights>(std::move(to), std::move(bias));
+dnnl::convolution_forward::primitive_desc describe(const Conv& c) {
+  return describe(c, std::vector<float>(static_cast<std::size_t>(c.dst.c), 1.0f));
 }
 
-template <typename Make>
-SharedWeights shared_weights(PackCache& cache, const std::string& key, const Make& make) {
-  return std::static_pointer_cast<const OneDnnWeights>(cache.get(key, make));
+// Parameters in the layout that oneDNN wants.
+SharedWeights pack(const Conv& c, const ConvParameters& parameters, const dnnl::memory::desc& wanted) {
+  std::vector<float> bias(static_cast<std::size_t>(c.dst.c)), scales;
+  dnnl::memory from({weight_dims(c), Type::f32, Tag::oihw}, engine()), to(wanted, engine());
+  auto* const values = static_cast<float*>(from.get_data_handle());
+  parameters(values, nullptr, bias.data());
+  if (is_int8(c)) {
+    scales.resize(bias.size());
+    dnnl::memory rounded({weight_dims(c), Type::s8, Tag::oihw}, engine());
+    round_weights(values, c.dst.c, std::int64_t{c.src.c} * c.kernel * c.kernel, kLargestWeight,
+                  static_cast<std::int8_t*>(rounded.get_data_handle()), scales.data());
+    reorder(rounded, to);
+  } else {
+    reorder(from, to);
+  }
+  return std::make_shared<ConvWeights>(std::move(to), std::move(bias), std::move(scales));
 }
 
-// Two layouts are the same when their descriptors are; the bytes of a descriptor are a key.
-std::string layout_key(const dnnl::memory::desc& d) {
-#if DNNL_VERSION_MAJOR >= 3
-  const std::vector<std::uint8_t> blob = const_cast<dnnl::memory::desc&>(d).get_blob();
-  return {blob.begin(), blob.end()};
-#else
-  return {reinterpret_cast<const char*>(&d.data), sizeof d.data};
-#endif
-}
-
-#if DNNL_VERSION_MAJOR >= 3
-const_dnnl_memory_desc_t raw(const dnnl::memory::desc& d) { return d.get(); }
-#else
-const dnnl_memory_desc_t* raw(const dnnl::memory::desc& d) { return &d.data; }
-#endif
-
-// What a primitive is executed with. Through oneDNN's C interface, whose allocations are oneDNN's alone: the C++ one would make
-// reference counts and a hash table for every call.
-class Arguments {
- public:
-  Arguments() = default;
-  ~Arguments() {
-    for (std::size_t i = 0; i < made_; ++i) dnnl_memory_destroy(memories_[i]);
-  }
-  Arguments(const Arguments&) = delete;
-  Arguments& operator=(const Arguments&) = delete;
-
-  void add(int index, const dnnl::memory& m) { list_[count_++] = {index, m.get()}; }
-  void add(int index, const dnnl::memory::desc& layout, const void* at) {
-    if (status_ != dnnl_success) return;
-    status_ = dnnl_memory_create(&memories_[made_], raw(layout), engine().get(), const_cast<void*>(at));
-    if (status_ == dnnl_success) list_[count_++] = {index, memories_[made_++]};
-  }
-  dnnl_status_t execute(const dnnl::primitive& primitive) const {
-    if (status_ != dnnl_success) return status_;
-    dnnl_stream_t stream = nullptr;
-    if (const dnnl_status_t s = dnnl_stream_create(&stream, engine().get(), dnnl_stream_default_flags); s != dnnl_success)
-      return s;
-    dnnl_status_t s = dnnl_primitive_execute(primitive.get(), stream, static_cast<int>(count_), list_.data());
-    if (s == dnnl_success) s = dnnl_stream_wait(stream);
-    dnnl_stream_destroy(stream);
-    return s;
-  }
-
- private:
-  static constexpr std::size_t kMost = 5;
-  std::array<dnnl_exec_arg_t, kMost> list_{};
-  std::array<dnnl_memory_t, kMost> memories_{};
-  std::size_t count_ = 0, made_ = 0;
-  dnnl_status_t status_ = dnnl_success;
+// What follows the sums of integers: real = sum * src_scale * weight_scale + bias, in steps of dst.
+struct Rescaling {
+  std::vector<float> scales, bias;
 };
 
-Status execute(const Cpu& cpu, const dnnl::primitive& primitive, const Arguments& arguments) {
-  const ThreadScope threads(cpu.threads);
-  const dnnl_status_t s = arguments.execute(primitive);
-  if (s == dnnl_success) return {};
-  if (s == dnnl_out_of_memory) return {Code::kOutOfMemory, {}};
-  return {Code::kInternal, "oneDNN: status " + std::to_string(static_cast<int>(s))};
+Rescaling rescaling(const Conv& c, const ConvWeights& w) {
+  Rescaling r{w.scales, w.bias};
+  const double dst = c.dst_scale > 0 ? c.dst_scale : 1.0;
+  for (std::size_t o = 0; o < r.scales.size(); ++o) {
+    const double product = double{c.src_scale} * w.scales[o];
+    r.scales[o] = static_cast<float>(product / dst);
+    // 2.x adds the bias before it multiplies, 3.x afterwards.
+    r.bias[o] = static_cast<float>(w.bias[o] / (DNNL_VERSION_MAJOR >= 3 ? dst : product));
+  }
+  return r;
 }
 
 class OneDnnConv final : public PreparedConv<Cpu> {
  public:
-  OneDnnConv(const Conv& problem, const dnnl::convolution_forward::primitive_desc& pd, SharedWeights packed)
-      : problem_(problem),
-        src_(pd.src_desc()),
-        dst_(pd.dst_desc()),
-        scratchpad_(pd.scratchpad_desc()),
-        primitive_(pd),
-        packed_(std::move(packed)),
-        algorithm_(pd.impl_info_str()) {}
+  OneDnnConv(const Conv& problem, SharedWeights packed)
+      : problem_(problem), packed_(std::move(packed)), rescaling_(rescaling(problem, *packed_)) {
+    const auto pd = is_int8(problem) ? describe(problem, rescaling_.scales) : describe(problem);
+    src_ = pd.src_desc(), dst_ = pd.dst_desc(), bias_ = pd.bias_desc(), scratchpad_ = pd.scratchpad_desc();
+    primitive_ = dnnl::convolution_forward(pd);
+    algorithm_ = pd.impl_info_str();
+  }
 
   std::size_t scratch_bytes() const override { return scratchpad_.get_size(); }
   const std::string& algorithm() const override { return algorithm_; }
@@ -177,10 +130,13 @@ class OneDnnConv final : public PreparedConv<Cpu> {
     Arguments arguments;
     arguments.add(DNNL_ARG_SRC, src_, a.src.data);
     arguments.add(DNNL_ARG_WEIGHTS, packed_->weights);
-    arguments.add(DNNL_ARG_BIAS, packed_->bias);
+    arguments.add(DNNL_ARG_BIAS, bias_, rescaling_.bias.data());
+#if DNNL_VERSION_MAJOR >= 3
+    if (is_int8(problem_)) arguments.add(DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, bias_, rescaling_.scales.data());
+#endif
     arguments.add(DNNL_ARG_DST, dst_, a.dst.data);
     arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, a.scratch);
-    return execute(cpu, primitive_, arguments);
+    return arguments.execute(cpu, primitive_);
   }
 
  private:
@@ -194,67 +150,18 @@ class OneDnnConv final : public PreparedConv<Cpu> {
   }
 
   Conv problem_;
-  dnnl::memory::desc src_, dst_, scratchpad_;
-  dnnl::convolution_forward primitive_;
   SharedWeights packed_;
+  Rescaling rescaling_;
+  dnnl::memory::desc src_, dst_, bias_, scratchpad_;  // bias_: also of scales
+  dnnl::convolution_forward primitive_;
   std::string algorithm_;
 };
-
-dnnl::matmul::primitive_desc describe(const BatchedMatmul::Problem& p) {
-  dnnl::primitive_attr attr;
-  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const dnnl::memory::desc src({p.batch, p.rows, p.inner}, type_of(p.dtype), Tag::abc);
-  const dnnl::memory::desc weights({p.batch, p.inner, p.outer}, type_of(p.dtype), Tag::any);
-  const dnnl::memory::desc dst({p.batch, p.rows, p.outer}, Type::f32, Tag::abc);
-#if DNNL_VERSION_MAJOR >= 3
-  return {engine(), src, weights, dst, attr};
-#else
-  return {{src, weights, dst}, attr, engine()};
-#endif
-}
-
-class OneDnnMatmul final : public BatchedMatmul {
- public:
-  OneDnnMatmul(const dnnl::matmul::primitive_desc& pd, SharedWeights packed)
-      : src_(pd.src_desc()),
-        dst_(pd.dst_desc()),
-        scratchpad_(pd.scratchpad_desc()),
-        primitive_(pd),
-        packed_(std::move(packed)) {}
-
-  std::size_t scratch_bytes() const override { return scratchpad_.get_size(); }
-  const float* bias() const override { return static_cast<const float*>(packed_->bias.get_data_handle()); }
-
-  Status run(const Cpu& cpu, const void* src, float* dst, std::byte* scratch) const override {
-    Arguments arguments;
-    arguments.add(DNNL_ARG_SRC, src_, src);
-    arguments.add(DNNL_ARG_WEIGHTS, packed_->weights);
-    arguments.add(DNNL_ARG_DST, dst_, dst);
-    arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, scratch);
-    return execute(cpu, primitive_, arguments);
-  }
-
- private:
-  dnnl::memory::desc src_, dst_, scratchpad_;
-  dnnl::matmul primitive_;
-  SharedWeights packed_;
-};
-
-// Runs `make`, with oneDNN's errors as ours.
-template <typename Make>
-auto translated(const std::string& name, const Make& make) {
-  try {
-    return make();
-  } catch (const dnnl::error& e) {
-    if (e.status == dnnl_out_of_memory) throw Error(Code::kOutOfMemory, "out of memory while packing " + name);
-    throw Error(Code::kUnsupported, "oneDNN cannot do " + name + ": " + e.what());
-  }
-}
 
 }  // namespace
 
 bool has_conv(const Cpu&, DType dtype) {
-  if (dtype != DType::kBF16) return dtype == DType::kF32;
+  if (dtype == DType::kU8 || dtype == DType::kF32) return true;
+  if (dtype != DType::kBF16) return false;
   static const bool bf16 = [] {  // which instructions oneDNN wants for it is its own business: it is asked
     try {
       describe(Conv{.src = {1, 8, 8, 64}, .dst = {1, 8, 8, 64}, .dtype = DType::kBF16});
@@ -270,24 +177,9 @@ std::shared_ptr<const PreparedConv<Cpu>> prepare_direct(const Cpu& cpu, const Co
                                                         const std::string& name, PackCache& cache) {
   const ThreadScope threads(cpu.threads);
   return translated(name, [&] {
-    auto pd = describe(c);
-    const dnnl::memory::desc layout = pd.weights_desc();
-    const dnnl::memory::desc plain({c.dst.c, c.src.c, c.kernel, c.kernel}, Type::f32, Tag::oihw);
-    auto packed = shared_weights(cache, name + layout_key(layout), [&] { return pack(parameters, plain, c.dst.c, layout); });
-    return std::make_shared<OneDnnConv>(c, pd, std::move(packed));
-  });
-}
-
-std::shared_ptr<const BatchedMatmul> prepare_matmul(const Cpu& cpu, const BatchedMatmul::Problem& p,
-                                                    const ConvParameters& parameters, const std::string& name,
-                                                    PackCache& cache) {
-  const ThreadScope threads(cpu.threads);
-  return translated(name, [&] {
-    auto pd = describe(p);
-    const dnnl::memory::desc layout = pd.weights_desc();
-    const dnnl::memory::desc plain({p.batch, p.inner, p.outer}, Type::f32, Tag::abc);
-    auto packed = shared_weights(cache, name + layout_key(layout), [&] { return pack(parameters, plain, p.outer, layout); });
-    return std::make_shared<OneDnnMatmul>(pd, std::move(packed));
+    const dnnl::memory::desc layout = describe(c).weights_desc();
+    auto packed = cache.get(name + layout_key(layout), [&] { return pack(c, parameters, layout); });
+    return std::make_shared<OneDnnConv>(c, std::static_pointer_cast<const ConvWeights>(std::move(packed)));
   });
 }
 

@@ -236,6 +236,7 @@ class F32Conv final : public PreparedConv<Cuda> {
 // Pixels are counted in 32 bits, window corners in 16.
 Status check_on_cuda(const Conv& c) {
   if (Status s = check(c); !s) return s;
+  if (c.dtype == DType::kU8) return refuse("conv", "the CUDA engine has no int8");
   constexpr int kLargestSide = 30000;
   constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;
   const bool sides = c.src.h > kLargestSide || c.src.w > kLargestSide || c.pad > kLargestSide;

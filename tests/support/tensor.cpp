@@ -61,6 +61,7 @@ double Tensor::at(int n, int y, int x, int c) const {
     std::memcpy(&v, element(n, y, x, c), sizeof v);
     return v;
   }
+  if (dtype_ == DType::kU8) return std::to_integer<int>(*element(n, y, x, c));
   std::uint16_t bits;
   std::memcpy(&bits, element(n, y, x, c), sizeof bits);
   return dtype_ == DType::kF16 ? static_cast<float>(std::bit_cast<Float16>(bits))
@@ -68,6 +69,10 @@ double Tensor::at(int n, int y, int x, int c) const {
 }
 
 void Tensor::set(int n, int y, int x, int c, double value) {
+  if (dtype_ == DType::kU8) {
+    *element(n, y, x, c) = static_cast<std::byte>(value);
+    return;
+  }
   const auto f = static_cast<float>(value);
   const std::uint16_t bits = dtype_ == DType::kF16 ? Float16(f).bits : BFloat16(f).bits;
   std::memcpy(element(n, y, x, c), dtype_ == DType::kF32 ? static_cast<const void*>(&f) : &bits, size_of(dtype_));
