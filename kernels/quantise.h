@@ -1,0 +1,23 @@
+// f32 activations to u8: what convolutions in int8 read.
+#pragma once
+
+#include "kernels/backend.h"
+#include "kernels/cost.h"
+#include "kernels/status.h"
+#include "kernels/tensor_view.h"
+
+namespace mfs::core {
+
+// dst = src / scale, rounded to nearest, ties to even, clamped to 0..255; a NaN becomes 0. src f32, dst u8, of one shape, NHWC,
+// any pitch. CPU only.
+struct Quantise {
+  View src;
+  float scale = 1;  // above 0
+  MutView dst;
+};
+
+Status check(const Quantise&);
+Cost cost(const Quantise&);
+Status run(const Cpu&, const Quantise&);
+
+}  // namespace mfs::core
