@@ -18,6 +18,7 @@ struct Collect {
   }
   Access operator()(const ResizeStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const TransposedConvStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
+  Access operator()(const QuantiseStep& s) const { return {{s.src}, {s.dst}}; }
 
   static Access with_optional(Access a, const Place& residual) {
     if (residual) a.reads.push_back(residual);

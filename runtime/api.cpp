@@ -280,6 +280,20 @@ size_t mfs_session_profile(const mfs_session* session, mfs_profile_entry* entrie
   return steps.size();
 }
 
+mfs_status mfs_session_set_observing(mfs_session* session, int32_t on, mfs_error* error) {
+  return guarded(error, [&]() -> Status {
+    require(session, "a session is needed");
+    return session->impl.set_observing(on != 0);
+  });
+}
+
+mfs_status mfs_session_write_calibrated(mfs_session* session, const char* path, mfs_error* error) {
+  return guarded(error, [&]() -> Status {
+    require(session && path, "a session and a path are needed");
+    return session->impl.write_calibrated(path);
+  });
+}
+
 mfs_status mfs_cut_out(const mfs_image* image, const mfs_map* probability, int32_t threads, uint8_t* dst, int64_t dst_stride,
                        mfs_error* error) {
   return guarded(error, [&] {

@@ -63,6 +63,7 @@ Status CpuExecutor::run(std::span<const RunRequest> requests) {
   start = Clock::now();
   if (Status s = infer(); !s) return s;
   timings_.infer = milliseconds_since(start);
+  if (statistics_) statistics_->count_photos(static_cast<int>(requests.size()));
   start = Clock::now();
   if (Status s = finish(requests); !s) return s;
   timings_.finish = milliseconds_since(start);
@@ -111,8 +112,21 @@ Status CpuExecutor::infer() {
     const auto start = profiling_ ? Clock::now() : Clock::time_point();
     if (Status s = steps[i].run(cpu_); !s) return s;
     if (profiling_) samples_[i].add(1e3 * milliseconds_since(start));
+    if (!statistics_) continue;
+    if (Status s = status_of([&] { observe_step(i); }); !s) return s;
   }
   return {};
+}
+
+void CpuExecutor::observe(RangeStatistics* into) {
+  statistics_ = into;
+  observed_ = into ? quantised_values(network_.lowered()) : std::vector<QuantisedValue>();
+}
+
+// Before a later step reuses the memory.
+void CpuExecutor::observe_step(std::size_t step) {
+  for (const QuantisedValue& v : observed_)
+    if (v.writer == step) statistics_->add(v.name, network_.view(access_of(network_.lowered().ops[step].step).writes.front()));
 }
 
 Status CpuExecutor::finish(std::span<const RunRequest> requests) {

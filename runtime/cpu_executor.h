@@ -6,6 +6,7 @@
 #include "runtime/executor.h"
 #include "runtime/planned_network.h"
 #include "runtime/profile_samples.h"
+#include "runtime/quantisation.h"
 #include "runtime/workspace.h"
 
 namespace mfs::core {
@@ -29,6 +30,7 @@ class CpuExecutor final : public Executor {
   Status enqueue(void* stream, std::span<const RunRequest> requests) override;
   Status reserve(const PhotoLimits& limits) override;
   Status warm_up(const PhotoLimits& limits) override;
+  void observe(RangeStatistics* into) override;
   const Timings& timings() const override { return timings_; }
   const std::vector<StepInfo>& steps() const override { return infos_; }
   void set_profiling(bool on) override;
@@ -42,6 +44,7 @@ class CpuExecutor final : public Executor {
  private:
   Status prepare(std::span<const RunRequest> requests);
   Status infer();
+  void observe_step(std::size_t step);
   Status finish(std::span<const RunRequest> requests);
 
   const WeightsFile& file_;
@@ -52,6 +55,8 @@ class CpuExecutor final : public Executor {
   std::vector<StepInfo> infos_;
   std::vector<ProfileSamples> samples_;
   MutView input_, logit_;
+  RangeStatistics* statistics_ = nullptr;
+  std::vector<QuantisedValue> observed_;
   Timings timings_;
   bool profiling_ = false;
 };

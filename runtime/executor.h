@@ -9,6 +9,7 @@
 #include "kernels/cost.h"
 #include "kernels/status.h"
 #include "kernels/tensor_view.h"
+#include "runtime/range_statistics.h"
 
 namespace mfs::core {
 
@@ -55,6 +56,9 @@ class Executor {
   virtual Status reserve(const PhotoLimits& limits) = 0;
   // One blank photo (each) of this size, in memory of the executor's device, awaited.
   virtual Status warm_up(const PhotoLimits& limits) = 0;
+
+  // From now on runs add to these statistics (null: to none). Only the CPU engine in f32 does.
+  virtual void observe(RangeStatistics*) {}
 
   virtual const Timings& timings() const = 0;  // of the last run
   virtual const std::vector<StepInfo>& steps() const = 0;

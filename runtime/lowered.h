@@ -23,6 +23,7 @@ struct Place {
 struct Buffer {
   Shape shape;
   DType dtype = DType::kF32;
+  float scale = 0;  // u8 only: what a step is worth
 };
 
 // Filters from the weights file: of `conv` (with batch norm `norm` folded unless empty), input channels
@@ -80,8 +81,13 @@ struct TransposedConvStep {
   std::string tensors;
 };
 
+// f32 to u8; see quantisation.h.
+struct QuantiseStep {
+  Place src, dst;
+};
+
 using AnyStep = std::variant<ConvStep, MaxPoolStep, GlobalAverageStep, LinearStep, ChannelScaleStep, PyramidPoolStep,
-                             PyramidHeadStep, ResizeStep, TransposedConvStep>;
+                             PyramidHeadStep, ResizeStep, TransposedConvStep, QuantiseStep>;
 
 struct LoweredOp {
   std::string name;  // "layer3.5.conv2"

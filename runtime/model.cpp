@@ -6,6 +6,7 @@
 #include "runtime/build_info.h"
 #include "runtime/cpu_executor.h"
 #include "runtime/cuda_executor.h"
+#include "runtime/quantisation.h"
 
 namespace mfs::core {
 namespace {
@@ -61,7 +62,7 @@ DType choose_precision_on_cpu(const ModelOptions& options) {
   if (options.precision == "bf16" && !has_conv(Cpu{}, DType::kBF16))
     throw Error(Code::kUnsupported, "precision bf16 needs a processor with AVX-512, which this one lacks; f32 works on all");
 #endif
-  if (options.precision != "auto") return options.precision == "f32" ? DType::kF32 : DType::kBF16;
+  if (options.precision != "auto") return options.precision == "bf16" ? DType::kBF16 : DType::kF32;
   const bool bf16 = has_bf16_instructions();
   if (options.log)
     options.log(bf16 ? "precision auto: bf16, because the processor has AVX512-BF16"
@@ -76,8 +77,8 @@ DType choose_precision(const ModelOptions& options, bool gpu) {
     throw Error(Code::kInvalidArgument, "unknown precision '" + p + "'; known are auto, f32, bf16, f16, int8 and fp8");
   if (gpu && p != "auto" && p != "f16" && p != "bf16")
     throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CUDA engine; f16 and bf16 are");
-  if (!gpu && p != "auto" && p != "f32" && p != "bf16")
-    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32 and bf16 are");
+  if (!gpu && p != "auto" && p != "f32" && p != "bf16" && p != "int8")
+    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32, bf16 and int8 are");
   return gpu ? choose_precision_on_gpu(options) : choose_precision_on_cpu(options);
 }
 
@@ -94,12 +95,32 @@ Model::Model(const std::string& path, const ModelOptions& options) : log_(option
   gpu_ = choose_device(options);
   if (gpu_) device_name_ = "cuda:" + std::to_string(gpu_->index);
   dtype_ = choose_precision(options, gpu_.has_value());
+  int8_ = options.precision == "int8";
   threads_ = options.threads > 0 ? options.threads : all_threads();
   weights_ = WeightsFile::open(path);
   const PreprocessDescription& p = weights_->preprocess();
   build_network(*weights_, p.height, p.width);  // every tensor is there and fits
   weights_->check_finite(threads_);
   parameters_ = count_parameters(*weights_);
+  if (int8_) check_calibration();
+}
+
+// That int8 finds what it needs in the file, before anything is planned.
+void Model::check_calibration() const {
+  const std::string& path = weights_->path();
+  if (!weights_->calibration())
+    throw Error(Code::kUnsupported, path + ": precision int8 needs calibrated weights, which mfs_calibrate makes of these");
+  const PreprocessDescription& p = weights_->preprocess();
+  Lowered network = lower(build_network(*weights_, p.height, p.width), {});
+  try {
+    quantise(network, *weights_->calibration());
+  } catch (const Error& error) {
+    throw Error(error.code(), path + ": " + error.what());
+  }
+}
+
+NetworkOptions Model::cpu_options(int height, int width, int batch) const {
+  return {height, width, dtype_, threads_, false, batch, int8_ ? &*weights_->calibration() : nullptr};
 }
 
 std::unique_ptr<Executor> Model::plan(int height, int width, int batch, const std::shared_ptr<SessionMemory>& memory) const {
@@ -113,8 +134,7 @@ std::unique_ptr<Executor> Model::plan(int height, int width, int batch, const st
   }
 #endif
 #if MFS_HAVE_CPU
-  return std::make_unique<CpuExecutor>(*weights_, packs_, NetworkOptions{height, width, dtype_, threads_, false, batch},
-                                       memory);
+  return std::make_unique<CpuExecutor>(*weights_, packs_, cpu_options(height, width, batch), memory);
 #else
   throw Error(Code::kNoDevice, "this build has no engine for " + what);
 #endif
@@ -138,7 +158,7 @@ SessionBytes Model::memory_needed(int height, int width, int batch, const PhotoL
                                       limits);
 #endif
 #if MFS_HAVE_CPU
-  return CpuExecutor::bytes_needed(*weights_, packs_, NetworkOptions{height, width, dtype_, threads_, false, batch}, limits);
+  return CpuExecutor::bytes_needed(*weights_, packs_, cpu_options(height, width, batch), limits);
 #else
   throw Error(Code::kNoDevice, "this build has no engine");
 #endif

@@ -14,9 +14,11 @@
 
 namespace mfs::core {
 
+struct NetworkOptions;
+
 struct ModelOptions {
   std::string device = "auto";     // auto, cpu, cuda, cuda:N
-  std::string precision = "auto";  // auto, f32, f16, bf16
+  std::string precision = "auto";  // auto, f32, f16, bf16, int8
   int threads = 0;                 // 0 = all the process may use
   std::function<void(const std::string&)> log;
 };
@@ -36,16 +38,20 @@ class Model {
 
   const WeightsFile& weights() const { return *weights_; }
   const char* device() const { return device_name_.c_str(); }  // "cpu", "cuda:0"
-  const char* precision() const { return name_of(dtype_); }
+  const char* precision() const { return int8_ ? "int8" : name_of(dtype_); }
   int threads() const { return threads_; }
   std::int64_t parameters() const { return parameters_; }  // trainable ones: batch norm statistics do not count
 
  private:
+  void check_calibration() const;
+  NetworkOptions cpu_options(int height, int width, int batch) const;
+
   std::function<void(const std::string&)> log_;
   std::shared_ptr<const WeightsFile> weights_;
   std::optional<CudaDeviceInfo> gpu_;  // none: the CPU
   std::string device_name_ = "cpu";
   DType dtype_ = DType::kF32;
+  bool int8_ = false;  // where the weights' calibration says so; the rest in dtype_
   int threads_ = 1;
   std::int64_t parameters_ = 0;
   mutable PackCache packs_;

@@ -4,6 +4,7 @@
 
 #include "layers/network.h"
 #include "runtime/memory_plan.h"
+#include "runtime/quantisation.h"
 
 namespace mfs::core {
 namespace {
@@ -12,6 +13,7 @@ template <typename Device>
 Lowered lowered_for(const WeightsFile& file, const NetworkOptions& o) {
   constexpr bool kJoin = std::is_same_v<Device, Cuda>;  // the CPU's convolutions have one source
   Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_shortcuts = kJoin});
+  if (o.int8) quantise(network, *o.int8);
   if (!o.keep_named_values) share_buffers_in_place(network);
   return network;
 }

@@ -10,11 +10,12 @@
 namespace mfs::core {
 
 struct NetworkOptions {
-  int height = 0, width = 0;       // network size
-  DType dtype = DType::kF32;       // of activations and packed weights
-  int host_threads = 1;            // for the preparation of weights and, on the CPU, the run
-  bool keep_named_values = false;  // every named value stays readable after a run (tests); costs memory
-  int batch = 1;                   // photos per run
+  int height = 0, width = 0;          // network size
+  DType dtype = DType::kF32;          // of activations and packed weights
+  int host_threads = 1;               // for the preparation of weights and, on the CPU, the run
+  bool keep_named_values = false;     // every named value stays readable after a run (tests); costs memory
+  int batch = 1;                      // photos per run
+  const Calibration* int8 = nullptr;  // with dtype f32: convolutions in int8 (see quantisation.h)
 };
 
 template <typename Device>

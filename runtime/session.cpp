@@ -175,6 +175,7 @@ Executor& Session::plan_for(int photo_width, int photo_height, std::size_t count
   if (!executor) {
     auto made = model_->plan(size.height, size.width, static_cast<int>(count), memory_);
     if (profiling_) made->set_profiling(true);
+    if (observing_) made->observe(&statistics_);
     executor = std::move(made);
   }
   last_ = executor.get();
@@ -214,6 +215,26 @@ Status Session::warm_up(int width, int height, int batch) {
     const PhotoLimits limits{width, height, options_.device_photos_only};
     if (Status s = executor.reserve(limits); !s) return s;
     return executor.warm_up(limits);
+  });
+}
+
+Status Session::set_observing(bool on) {
+  return in_turn(busy_, [&]() -> Status {
+    const std::string device = model_->device(), precision = model_->precision();
+    if (device != "cpu" || precision != "f32")
+      return {Code::kUnsupported,
+              "activations are observed on the CPU in f32; this session runs in " + precision + " on " + device};
+    observing_ = on;
+    for (auto& executor : executors_)
+      if (executor) executor->observe(on ? &statistics_ : nullptr);
+    return {};
+  });
+}
+
+Status Session::write_calibrated(const std::string& path) {
+  return in_turn(busy_, [&]() -> Status {
+    core::write_calibrated(model_->weights(), statistics_.calibration(), path);
+    return {};
   });
 }
 

@@ -41,6 +41,9 @@ class Session {
   Status enqueue(void* stream, std::span<const RunRequest> requests);
   Status warm_up(int width, int height, int batch);
   void set_profiling(bool on);
+  // While on, runs gather the ranges that int8 needs; the CPU in f32 only.
+  Status set_observing(bool on);
+  Status write_calibrated(const std::string& path);
 
   const Executor* executor() const { return last_; }  // that ran last; null before the first plan
   std::size_t memory_bytes() const { return memory_->main.bytes(); }
@@ -56,7 +59,8 @@ class Session {
   std::shared_ptr<const Model> model_;
   SessionOptions options_;
   bool uses_taps_;
-  bool profiling_ = false;
+  bool profiling_ = false, observing_ = false;
+  RangeStatistics statistics_;
   Size planned_;  // what the executors are for
   std::shared_ptr<SessionMemory> memory_;
   std::vector<std::unique_ptr<Executor>> executors_;  // by number of photos - 1

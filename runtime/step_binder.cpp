@@ -1,5 +1,6 @@
 #include "runtime/step_binder.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "kernels/channel_scale.h"
@@ -10,6 +11,7 @@
 #include "kernels/max_pool.h"
 #include "kernels/pyramid_head.h"
 #include "kernels/pyramid_pool.h"
+#include "kernels/quantise.h"
 #include "kernels/resize_bilinear.h"
 #include "kernels/transposed_conv.h"
 #include "runtime/fold.h"
@@ -27,7 +29,7 @@ std::string describe(const Window& w) {
 std::string conv_name(const Conv& c, const Window& w) {
   return "conv " + describe(w) + " " + std::to_string(c.src.c) + "->" + std::to_string(c.dst.c) + " @" +
          std::to_string(c.dst.h) + "x" + std::to_string(c.dst.w) + (c.joined.c ? " +1x1 " + std::to_string(c.joined.c) : "") +
-         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "");
+         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "") + (c.dtype == DType::kU8 ? " int8" : "");
 }
 
 #if MFS_HAVE_CPU
@@ -82,7 +84,9 @@ Conv StepBinder<Device>::problem_of(const ConvStep& s) const {
          .dst_pitch = buffer(s.dst).shape.c,
          .residual_pitch = 0,
          .residual = static_cast<bool>(s.residual),
-         .relu = s.relu};
+         .relu = s.relu,
+         .src_scale = buffer(s.src).scale,
+         .dst_scale = buffer(s.dst).scale};
   if (s.residual) c.residual_pitch = buffer(s.residual).shape.c;
   if (s.joined) c.joined = s.joined.shape, c.joined_stride = s.joined_stride, c.joined_pitch = buffer(s.joined).shape.c;
   return c;
@@ -225,6 +229,16 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const TransposedC
   const View residual = s.residual ? View(view(s.residual)) : View{};
   return simple(network_.ops[i], "transposed conv " + describe(s.window) + (s.residual ? " +add" : ""),
                 TransposedConv{view(s.src), weights, s.window.kernel, s.window.stride, s.window.pad, residual, view(s.dst)});
+}
+
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const QuantiseStep& s) {
+  if constexpr (std::is_same_v<Device, Cpu>) {
+    const float scale = network_.buffers[static_cast<std::size_t>(s.dst.buffer)].scale;
+    return simple(network_.ops[i], "quantise", Quantise{view(s.src), scale, view(s.dst)});
+  } else {
+    throw Error(Code::kUnsupported, network_.ops[i].name + ": int8 is not offered by the CUDA engine");
+  }
 }
 
 #if MFS_HAVE_CPU

@@ -48,6 +48,7 @@ class StepBinder {
   BoundStep<Device> bind_step(std::size_t i, const PyramidHeadStep& s);
   BoundStep<Device> bind_step(std::size_t i, const ResizeStep& s);
   BoundStep<Device> bind_step(std::size_t i, const TransposedConvStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const QuantiseStep& s);
 
   Conv problem_of(const ConvStep& s) const;
   void prepare_conv(const ConvStep& s);

@@ -36,6 +36,7 @@ struct Parsed {
   std::vector<StoredTensor> tensors;
   NetworkDescription network;
   PreprocessDescription preprocess;
+  std::optional<Calibration> calibration;
 };
 
 Parsed parse_weights(const std::byte* data, std::size_t size) {
@@ -45,6 +46,8 @@ Parsed parse_weights(const std::byte* data, std::size_t size) {
   Parsed parsed;
   parsed.network = parse_network(metadata_entry(content, "mfs.network"));
   parsed.preprocess = parse_preprocess(metadata_entry(content, "mfs.preprocess"), parsed.network);
+  if (const auto found = content.metadata.find("mfs.calibration"); found != content.metadata.end())
+    parsed.calibration = parse_calibration(found->second);
   parsed.tensors = std::move(content.tensors);
   return parsed;
 }
@@ -155,6 +158,7 @@ std::shared_ptr<const WeightsFile> WeightsFile::open(const std::string& path) tr
   file->loaded_.resize(file->tensors_.size());
   file->network_ = parsed.network;
   file->preprocess_ = parsed.preprocess;
+  file->calibration_ = std::move(parsed.calibration);
   return file;
 } catch (const Error& error) {
   throw Error(error.code(), path + ": " + error.what());
@@ -162,6 +166,11 @@ std::shared_ptr<const WeightsFile> WeightsFile::open(const std::string& path) tr
 
 WeightsFile::~WeightsFile() {
   if (place_) ::munmap(place_, size_);
+}
+
+std::string_view WeightsFile::header() const {
+  const auto* first = reinterpret_cast<const char*>(place_) + kSafetensorsLengthBytes;
+  return {first, safetensors_header_bytes(place_, size_) - kSafetensorsLengthBytes};
 }
 
 WeightsFile::Identity WeightsFile::identity() const {

@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "kernels/tensor_view.h"
+#include "weights/calibration.h"
 #include "weights/network_description.h"
 
 namespace mfs::core {
@@ -47,7 +49,9 @@ class WeightsFile {
   const std::vector<StoredTensor>& tensors() const { return tensors_; }  // sorted by name
   const NetworkDescription& network() const { return network_; }
   const PreprocessDescription& preprocess() const { return preprocess_; }
+  const std::optional<Calibration>& calibration() const { return calibration_; }
   const std::string& path() const { return path_; }
+  std::string_view header() const;  // as in the file: JSON, perhaps with spaces after it
 
   // Throws Error(kBadWeights) naming the first tensor with a NaN or an infinity.
   void check_finite(int threads) const;
@@ -89,6 +93,7 @@ class WeightsFile {
   mutable std::vector<int> loaded_;  // how often each tensor is
   NetworkDescription network_;
   PreprocessDescription preprocess_;
+  std::optional<Calibration> calibration_;
 };
 
 // Parses from memory instead of a file (fuzzing, tests): the same checks; `data` must outlive nothing (tensors are checked

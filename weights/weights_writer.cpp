@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -46,6 +47,14 @@ const char* dtype_name(const std::string& path, const TensorToWrite& tensor) {
 }
 
 // Length and JSON, padded with spaces so that the data begin aligned.
+std::string framed(const nlohmann::ordered_json& json) {
+  std::string text = json.dump();
+  text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
+  std::string length;
+  for (std::size_t i = 0; i < 8; ++i) length += static_cast<char>((text.size() >> (8 * i)) & 0xff);
+  return length + text;
+}
+
 std::string header_of(const std::string& path, const std::vector<TensorToWrite>& tensors,
                       const std::vector<std::pair<std::string, std::string>>& metadata) {
   nlohmann::ordered_json json;
@@ -57,11 +66,7 @@ std::string header_of(const std::string& path, const std::vector<TensorToWrite>&
     json[tensor.name] = {{"dtype", dtype_name(path, tensor)}, {"shape", tensor.dims}, {"data_offsets", {offset, end}}};
     offset = end;
   }
-  std::string text = json.dump();
-  text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
-  std::string length;
-  for (std::size_t i = 0; i < 8; ++i) length += static_cast<char>((text.size() >> (8 * i)) & 0xff);
-  return length + text;
+  return framed(json);
 }
 
 // A new file next to `target`; it takes the target's name on commit() and disappears without it.
@@ -121,6 +126,33 @@ void write_weights(const std::string& path, const std::vector<TensorToWrite>& te
   file.write(header.data(), header.size());
   for (const TensorToWrite& tensor : tensors) file.write(tensor.data, bytes_of(tensor));
   file.commit();
+}
+
+// The tensors' bytes stay as they are and where they are in the order of the file.
+void write_calibrated(const WeightsFile& file, const Calibration& calibration, const std::string& path) {
+  auto json = nlohmann::ordered_json::parse(file.header());
+  const nlohmann::ordered_json value{{"photos", calibration.photos}, {"ranges", calibration.ranges}};
+  json["__metadata__"]["mfs.calibration"] = value.dump();
+  const std::string header = framed(json);
+
+  struct Piece {
+    const StoredTensor* tensor;
+    const std::byte* data;
+    std::size_t bytes;
+  };
+  std::vector<Piece> pieces;
+  for (const StoredTensor& t : file.tensors()) {
+    pieces.push_back({&t, t.data, t.bytes});
+    if (t.scale) pieces.push_back({&t, t.scale, static_cast<std::size_t>(t.dims[0]) * sizeof(float)});
+  }
+  std::ranges::sort(pieces, {}, &Piece::data);
+  PartialFile out(path);
+  out.write(header.data(), header.size());
+  for (const Piece& piece : pieces) {
+    const auto loaded = file.load(*piece.tensor);
+    out.write(piece.data, piece.bytes);
+  }
+  out.commit();
 }
 
 }  // namespace mfs::core

@@ -51,6 +51,7 @@ class StepReference {
   std::vector<ExpectedMap> expect(const PyramidHeadStep& s) const;
   std::vector<ExpectedMap> expect(const ResizeStep& s) const;
   std::vector<ExpectedMap> expect(const TransposedConvStep& s) const;
+  std::vector<ExpectedMap> expect(const QuantiseStep&) const { return {}; }  // not on a GPU
   ExpectedMap blank(const Place& p) const;
 
   const WeightsFile& file_;

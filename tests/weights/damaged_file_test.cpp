@@ -37,6 +37,11 @@ TEST_CASE("damaged headers have their sentences") {
   const auto with_metadata = [](std::vector<std::pair<std::string, std::string>> metadata) {
     return file_of("{\"__metadata__\":" + metadata_json(metadata) + "," + kTwo + "}", kTwoData);
   };
+  const auto with_calibration = [&](const std::string& json) {
+    auto metadata = test::kMetadata;
+    metadata.emplace_back("mfs.calibration", json);
+    return with_metadata(metadata);
+  };
   const std::string zip = std::string("PK\x03\x04", 4) + "0123456789";
   const std::string deep = std::string(100'000, '[');
   const std::string deep_objects = [] {
@@ -76,6 +81,14 @@ TEST_CASE("damaged headers have their sentences") {
       {with_metadata({{"mfs.format", "1"}, {"mfs.network", test::kNetwork}}), "the metadata have no mfs.preprocess"},
       {with_metadata({{"mfs.format", "1"}, {"mfs.network", "{}"}, {"mfs.preprocess", "{}"}}),
        "mfs.network: field variant is missing"},
+      {with_calibration("{}"), "mfs.calibration: field photos is missing"},
+      {with_calibration(R"({"photos":0,"ranges":{}})"), "mfs.calibration: field photos"},
+      {with_calibration(R"({"photos":1})"), "mfs.calibration: field ranges is missing"},
+      {with_calibration(R"({"photos":1,"ranges":[1]})"), "mfs.calibration: field ranges is not a JSON object"},
+      {with_calibration(R"({"photos":1,"ranges":{"a":"b"}})"), "mfs.calibration: ranges: field a is not"},
+      {with_calibration(R"({"photos":1,"ranges":{"a":0}})"), "mfs.calibration: ranges: field a is not positive"},
+      {with_calibration(R"({"photos":1,"ranges":{"a":1e39}})"), "mfs.calibration: ranges: field a"},
+      {with_calibration(R"({"photos":1,"ranges":{},"x":1})"), "mfs.calibration: unknown field 'x'"},
       {edited("F32", "F64"), "tensor 'a': field dtype is 'F64', not one of F32, F16, BF16, I8"},
       {edited("F32", "f32"), "tensor 'a': field dtype is 'f32'"},
       {edited("\"F32\"", "4"), "tensor 'a': field dtype is not a string"},

@@ -159,6 +159,14 @@ class Session {
     mfs_session_profile(handle_.get(), entries.data(), entries.size());
     return entries;
   }
+  void set_observing(bool on) {
+    mfs_error error{};
+    detail::require(mfs_session_set_observing(handle_.get(), on, &error), error);
+  }
+  void write_calibrated(const std::string& path) {
+    mfs_error error{};
+    detail::require(mfs_session_write_calibrated(handle_.get(), path.c_str(), &error), error);
+  }
   mfs_session* handle() const { return handle_.get(); }
 
  private:

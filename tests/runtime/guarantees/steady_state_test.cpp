@@ -2,6 +2,7 @@
 // limits. oneDNN (arguments of its primitives) and OpenMP (nothing, once its threads exist) are counted and bounded.
 #include <doctest/doctest.h>
 
+#include "mfs/mfs.hpp"
 #include "tests/runtime/guarantees/interposed.h"
 #include "tests/runtime/guarantees/support.h"
 
@@ -19,7 +20,7 @@ struct Handles {
   mfs_session* session = nullptr;
 };
 
-// A convolution is one execution of a primitive: at most five arguments, a stream, and what oneDNN makes for itself (4 to 6 in
+// A convolution is one execution of a primitive: at most six arguments, a stream, and what oneDNN makes for itself (4 to 6 in
 // all are seen). A Winograd convolution is one for every chunk of its tiles; these small networks have a few.
 constexpr long kMostOfOneDnn = 12;
 
@@ -92,6 +93,19 @@ TEST_CASE("a run allocates nothing and locks nothing of ours") {
 
 TEST_CASE("within a session's limits, not even the first run at a photo's size") {
   run_steadily(GoldenNetwork("multi"), "f32", 2, true, false);
+}
+
+TEST_CASE("nor in int8") {
+  GoldenNetwork golden("multi");
+  {
+    const mfs::Model model(golden.weights_path, {.device = "cpu", .precision = "f32", .threads = 2});
+    mfs::Session session(model);
+    session.set_observing(true);
+    const Photo photo(40, 56, 1);
+    session.run(photo.image, {&photo.tap, 1}, photo.outputs);
+    session.write_calibrated(golden.weights_path);
+  }
+  for (const int threads : {1, 2}) run_steadily(golden, "int8", threads, true, false);
 }
 
 TEST_CASE("nor while profiling") { run_steadily(GoldenNetwork("early_layer4_conv2"), "f32", 1, false, true); }

@@ -1,0 +1,145 @@
+#include "runtime/quantisation.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "kernels/error.h"
+
+namespace mfs::core {
+namespace {
+
+constexpr int kFewestChannels = 16;  // of a result that is worth int8
+constexpr float kSteps = 255;
+
+// What a buffer holds at some point of the run.
+struct Value {
+  std::size_t writer = 0;
+  bool map = false;           // of the photo, neither the input nor pooled context
+  bool non_negative = false;  // all of it
+};
+
+// Follows the values through the network, operation by operation.
+class Survey {
+ public:
+  explicit Survey(const Lowered& network) : network_(network), values_(network.buffers.size()) {
+    for (std::size_t i = 0; i < network.ops.size(); ++i) {
+      const auto* conv = std::get_if<ConvStep>(&network.ops[i].step);
+      const Value* src = conv ? &at(conv->src) : nullptr;
+      if (src && src->map && src->non_negative && conv->dst.shape.c >= kFewestChannels) read_in_int8[i] = src->writer;
+      const Value written{i, is_map(network.ops[i].step), is_non_negative(network.ops[i].step)};
+      for (const Place& p : access_of(network.ops[i].step).writes) values_[static_cast<std::size_t>(p.buffer)] = written;
+    }
+  }
+
+  std::map<std::size_t, std::size_t> read_in_int8;  // int8 convolution -> the operation that wrote what it reads
+
+ private:
+  const Value& at(const Place& p) const { return values_[static_cast<std::size_t>(p.buffer)]; }
+
+  bool is_map(const AnyStep& step) const {
+    if (std::holds_alternative<PyramidPoolStep>(step) || std::holds_alternative<GlobalAverageStep>(step)) return false;
+    const auto* conv = std::get_if<ConvStep>(&step);
+    return !conv || conv->src.buffer == network_.input.buffer || at(conv->src).map;
+  }
+
+  bool is_non_negative(const AnyStep& step) const {
+    if (const auto* conv = std::get_if<ConvStep>(&step)) return conv->relu;
+    if (const auto* scale = std::get_if<ChannelScaleStep>(&step)) return scale->relu;
+    if (const auto* pool = std::get_if<MaxPoolStep>(&step)) return at(pool->src).non_negative;
+    if (const auto* resize = std::get_if<ResizeStep>(&step)) return at(resize->src).non_negative;
+    return false;
+  }
+
+  const Lowered& network_;
+  std::vector<Value> values_;
+};
+
+// "conv1 + init.0" is called after the first: other engines join other convolutions to it.
+std::string name_of_value(const Lowered& network, std::size_t writer) {
+  const std::string& name = network.ops[writer].name;
+  return name.substr(0, name.find(" + "));
+}
+
+}  // namespace
+
+std::vector<QuantisedValue> quantised_values(const Lowered& network) {
+  std::set<std::size_t> writers;
+  for (const auto& [reader, writer] : Survey(network).read_in_int8) writers.insert(writer);
+  std::vector<QuantisedValue> values;
+  for (const std::size_t w : writers) values.push_back({name_of_value(network, w), w});
+  return values;
+}
+
+namespace {
+
+class Quantiser {
+ public:
+  Quantiser(Lowered& network, const Calibration& calibration) : network_(network), int8_(Survey(network).read_in_int8) {
+    for (const QuantisedValue& v : quantised_values(network)) {
+      const auto range = calibration.ranges.find(v.name);
+      if (range == calibration.ranges.end()) fail("has no range for " + v.name);
+      rounded_[v.writer] = {v.name, range->second / kSteps, -1};
+    }
+    for (const auto& [name, range] : calibration.ranges)
+      if (std::ranges::none_of(rounded_, [&](const auto& r) { return r.second.name == name; }))
+        fail("has a range for " + name + ", which int8 does not round in this network");
+  }
+
+  void run() {
+    std::vector<LoweredOp> ops;
+    for (std::size_t i = 0; i < network_.ops.size(); ++i) {
+      LoweredOp op = network_.ops[i];
+      if (const auto found = int8_.find(i); found != int8_.end())
+        std::get<ConvStep>(op.step).src.buffer = rounded_.at(found->second).buffer;
+      ops.push_back(std::move(op));
+      if (const auto found = rounded_.find(i); found != rounded_.end()) round(ops, i, found->second);
+    }
+    network_.ops = std::move(ops);
+  }
+
+ private:
+  struct Rounded {
+    std::string name;
+    float scale = 0;
+    int buffer = -1;  // of u8
+  };
+
+  [[noreturn]] static void fail(const std::string& what) {
+    throw Error(Code::kBadWeights, "mfs.calibration " + what + "; calibrate again with mfs_calibrate");
+  }
+
+  // What operation `writer`, the last of `ops`, has written.
+  void round(std::vector<LoweredOp>& ops, std::size_t writer, Rounded& rounded) {
+    const int from = access_of(ops.back().step).writes.front().buffer;
+    Buffer& buffer = network_.buffers[static_cast<std::size_t>(from)];
+    if (can_write_u8(writer, from)) {
+      buffer.dtype = DType::kU8, buffer.scale = rounded.scale, rounded.buffer = from;
+      return;
+    }
+    rounded.buffer = static_cast<int>(network_.buffers.size());
+    ops.push_back({rounded.name + ".quantise", QuantiseStep{{from, 0, buffer.shape}, {rounded.buffer, 0, buffer.shape}}});
+    network_.buffers.push_back({buffer.shape, DType::kU8, rounded.scale});
+  }
+
+  // An int8 convolution that adds nothing, whose result only other int8 convolutions read, as what they convolve.
+  bool can_write_u8(std::size_t writer, int buffer) const {
+    if (!int8_.contains(writer) || std::get<ConvStep>(network_.ops[writer].step).residual) return false;
+    for (std::size_t i = writer + 1; i < network_.ops.size(); ++i)
+      for (const Place& p : access_of(network_.ops[i].step).reads)
+        if (p.buffer == buffer && !(int8_.contains(i) && std::get<ConvStep>(network_.ops[i].step).residual.buffer != buffer))
+          return false;
+    return true;
+  }
+
+  Lowered& network_;
+  std::map<std::size_t, std::size_t> int8_;  // as Survey::read_in_int8
+  std::map<std::size_t, Rounded> rounded_;   // by the operation that writes the value
+};
+
+}  // namespace
+
+void quantise(Lowered& network, const Calibration& calibration) { Quantiser(network, calibration).run(); }
+
+}  // namespace mfs::core

@@ -1,0 +1,29 @@
+// int8 on a lowered network of f32: which convolutions are computed in it, and where their activations are rounded.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/lowered.h"
+#include "weights/calibration.h"
+
+namespace mfs::core {
+
+// Convolutions are computed in int8 where what they read cannot be negative and is a map, not pooled context; the stem, which
+// reads the photo, and score maps, of a few channels, are not. So all that is added (shortcuts), scaled, pooled or shown stays
+// f32.
+
+// A value that such convolutions read.
+struct QuantisedValue {
+  std::string name;    // under which its range is kept: of the operation that writes it
+  std::size_t writer;  // that operation
+};
+// In order of their writers. The network may have been made to share buffers.
+std::vector<QuantisedValue> quantised_values(const Lowered& network);
+
+// Makes these convolutions read u8. A value that nobody else reads is written as u8 by the int8 convolution that computes it;
+// others are rounded by a QuantiseStep of their own. Buffers must not be shared yet. Throws Error(kBadWeights) when a value has
+// no range or a range no value.
+void quantise(Lowered& network, const Calibration& calibration);
+
+}  // namespace mfs::core
