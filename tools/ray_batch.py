@@ -131,7 +131,7 @@ def parse_options():
     parser.add_argument("--clicks", metavar="FILE.json", help='taps of a folder\'s photos: {"dog.jpg": [[214, 180]], ...}')
     parser.add_argument("--weights", metavar="FILE", help="checkpoint [the one that came with the package]")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [auto]")
-    parser.add_argument("--precision", default="auto", help="auto, f32, bf16 or f16 [auto]")
+    parser.add_argument("--precision", default="auto", help="auto, f32, bf16, f16 or int8 [auto]")
     parser.add_argument("--workers", type=int, default=2, help="processes, over all machines [2]")
     parser.add_argument("--threads", type=int, default=1, help="host threads of each worker [1]")
     parser.add_argument("--gpus", type=float, default=0, help="GPUs that each worker reserves, 0.5 = two share one [0]")

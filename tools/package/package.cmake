@@ -4,8 +4,9 @@ set(CPACK_PACKAGE_NAME mfs)
 set(CPACK_PACKAGE_VENDOR "MFS")
 set(CPACK_PACKAGE_CONTACT "MFS maintainers <maintainers@mfs.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION "MFS turns one tap on a photo into a mask of the tapped object, on the
-CPU or a GPU. The package has the programs mfs_infer and mfs_eval, the
-library with its C and C++ interface, and small trained weights.")
+CPU or a GPU. The package has the programs mfs_infer, mfs_eval and
+mfs_calibrate, the library with its C and C++ interface, and small
+trained weights.")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL tools shared development weights documents debian)
 set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)

@@ -1,0 +1,184 @@
+// Runs photos through the network in f32 and writes a copy of its weights with the ranges of the activations: what int8 needs.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <optional>
+
+#include "tools/atomic_file.h"
+#include "tools/clicks.h"
+#include "tools/command_line.h"
+#include "tools/eval_clicks.h"
+#include "tools/eval_dataset.h"
+#include "tools/interrupt.h"
+#include "tools/load_model.h"
+
+namespace mfs::tools {
+namespace {
+
+constexpr const char* kDescription =
+    "Photos with taps -> a copy of the weights that --precision int8 can run.\n\n"
+    "  mfs_calibrate photos/*.jpg --clicks clicks.json -o calibrated.safetensors\n"
+    "  mfs_calibrate --dataset data/photos-with-masks --limit 100 -o calibrated.safetensors\n";
+
+constexpr const char* kFooter =
+    "The network runs on the CPU in f32; of every activation that int8 rounds, the range is kept whose 255 steps lose least.\n"
+    "Take some dozens of photos like those that int8 will see, but none that its accuracy will be measured on.\n\n"
+    "A data set is a folder with img/ (photos) and gt/ (masks of the same name: 255 object, 0 background, 128 ignored); the "
+    "tap\n"
+    "is the centre of the object.\n\n"
+    "Exit status: 0 done; 1 a photo or the output failed (nothing is written); 2 usage; 3 weights; 4 out of memory;\n"
+    "130 interrupted.";
+
+struct CalibrateOptions {
+  std::vector<std::string> photos;
+  std::string clicks, dataset, weights, output;
+  std::size_t limit = 0;
+  int threads = 0;
+  bool quiet = false, verbose = false;
+};
+
+std::optional<CalibrateOptions> parse_calibrate_options(int argc, const char* const* argv) {
+  CalibrateOptions o;
+  CLI::App app(kDescription, "mfs_calibrate");
+  app.footer(kFooter);
+  app.set_version_flag("--version", [] { return std::string("mfs_calibrate ") + mfs_version() + "\n" + mfs_build_info(); });
+  auto* photos = app.add_option("PHOTO", o.photos, "Photos, whose taps --clicks has")->type_name("");
+  app.add_option("--clicks", o.clicks, "Their taps: {\"dog.jpg\": [[214,180]], ...}")->type_name("FILE.json")->needs(photos);
+  auto* dataset = app.add_option("--dataset", o.dataset, "Photos with masks, instead")->type_name("DIR")->excludes(photos);
+  app.add_option("--limit", o.limit, "Only N photos of the data set, evenly spaced [all]")
+      ->type_name("N")
+      ->needs(dataset)
+      ->check(CLI::Range(1, 100'000'000).description(""));
+  app.add_option("-o,--output", o.output, "The calibrated weights; replaced if it exists")
+      ->type_name("FILE.safetensors")
+      ->required();
+  app.add_option("--weights", o.weights, "Checkpoint [the one that came with the program]")->type_name("FILE.safetensors");
+  app.add_option("--threads", o.threads, "Threads of the network [all]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024).description(""));
+  auto* quiet = app.add_flag("-q,--quiet", o.quiet, "Only errors");
+  app.add_flag("-v,--verbose", o.verbose, "What is done, chosen and found")->excludes(quiet);
+  if (!parse_command_line(app, argc, argv)) return std::nullopt;
+  if (o.photos.empty() && o.dataset.empty())
+    throw UsageError("no photo: name photos with --clicks, or a folder with --dataset");
+  return o;
+}
+
+// Runs in a session that observes.
+class Observer {
+ public:
+  Observer(const CalibrateOptions& o, const std::string& weights, Console& console)
+      : console_(console),
+        model_(load_model(weights, {.device = "cpu", .precision = "f32", .size = {}, .threads = o.threads}, console)),
+        session_(model_),
+        uses_taps_(model_.info().uses_taps != 0) {
+    session_.set_observing(true);
+  }
+
+  bool uses_taps() const { return uses_taps_; }
+  void add(const std::string& name, const Photo& photo, const std::vector<Point>& taps) {
+    console_.progress(done_++, name);
+    try {
+      session_.run(photo.view(), uses_taps_ ? taps : std::vector<Point>(), no_outputs());
+    } catch (const Error& error) {
+      throw FileError(name + ": " + error.what());
+    }
+    console_.detail(name);
+  }
+  void write(const std::string& path) {
+    session_.write_calibrated(path);
+    console_.line(path + ": calibrated on " + std::to_string(done_) + " photos");
+  }
+
+ private:
+  static mfs_outputs no_outputs() {
+    mfs_outputs outputs{};
+    outputs.struct_size = sizeof outputs;
+    return outputs;
+  }
+
+  Console& console_;
+  Model model_;
+  Session session_;
+  bool uses_taps_;
+  std::size_t done_ = 0;
+};
+
+void observe_photos(const CalibrateOptions& o, Observer& observer) {
+  std::optional<ClicksFile> clicks;
+  if (!o.clicks.empty()) {
+    const std::vector<std::uint8_t> content = read_file(o.clicks);
+    clicks.emplace(std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
+  } else if (observer.uses_taps()) {
+    throw UsageError("no tap: add --clicks FILE");
+  }
+  for (const std::string& path : o.photos) {
+    if (interrupting_signal() != 0) return;
+    const std::vector<Point>* taps = clicks ? clicks->find(path, path) : nullptr;
+    if (!taps && observer.uses_taps()) throw UsageError("--clicks: '" + o.clicks + "' has no tap for " + path);
+    const std::vector<std::uint8_t> file = read_regular_file(path);
+    try {
+      observer.add(path, decode_photo(file), taps ? *taps : std::vector<Point>());
+    } catch (const ImageError& error) {
+      throw FileError(path + ": " + error.what());
+    }
+  }
+}
+
+void observe_dataset(const CalibrateOptions& o, Observer& observer) {
+  for (const Instance& instance : list_instances({"", o.dataset}, o.limit)) {
+    if (interrupting_signal() != 0) return;
+    if (!instance.problem.empty()) throw FileError(instance.problem);
+    const Scene scene = decode_instance(instance, read_instance(instance));
+    observer.add(instance.photo, scene.photo, {first_tap(scene.truth, {}, instance.name)});
+  }
+}
+
+int run(const CalibrateOptions& o, Console& console) {
+  AtomicFile(o.output, {});  // not committed: known to be writable before any work
+  catch_signals();
+  Observer observer(o, o.weights.empty() ? find_weights() : o.weights, console);
+  if (o.dataset.empty())
+    observe_photos(o, observer);
+  else
+    observe_dataset(o, observer);
+  if (interrupting_signal() != 0) {
+    console.error("interrupted; nothing was written");
+    return kInterruptedStatus;
+  }
+  observer.write(o.output);
+  return 0;
+}
+
+int main_or_throw(int argc, char** argv) {
+  const std::optional<CalibrateOptions> options = parse_calibrate_options(argc, argv);
+  if (!options) return 0;
+  Console console("mfs_calibrate", options->quiet, options->verbose);
+  try {
+    return run(*options, console);
+  } catch (const ClicksError& error) {
+    throw UsageError("--clicks: '" + options->clicks + "' " + error.what());
+  } catch (const Error& error) {
+    console.error(error.what());
+    return exit_status(error.status());
+  }
+}
+
+}  // namespace
+}  // namespace mfs::tools
+
+int main(int argc, char** argv) {
+  try {
+    return mfs::tools::main_or_throw(argc, argv);
+  } catch (const mfs::tools::UsageError& error) {
+    std::fprintf(stderr, "mfs_calibrate: %s\nRun mfs_calibrate --help for the options.\n", error.what());
+    return 2;
+  } catch (const std::bad_alloc&) {
+    std::fputs("mfs_calibrate: out of memory\n", stderr);
+    return 4;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mfs_calibrate: %s\n", error.what());
+    return 1;
+  }
+}
