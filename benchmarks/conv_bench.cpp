@@ -53,6 +53,7 @@ constexpr Case kCases[] = {
 
 Conv problem_of(const Case& c, const Variant& v) {
   const int pad = c.dilation * (c.kernel / 2), size = conv_size(c.size, c.kernel, c.stride, c.dilation, pad);
+  const bool int8 = v.dtype == DType::kU8;  // sums with a shortcut are f32
   return {.src = {v.batch, c.size, c.size, c.cin},
           .dst = {v.batch, size, size, c.cout},
           .kernel = c.kernel,
@@ -61,7 +62,9 @@ Conv problem_of(const Case& c, const Variant& v) {
           .pad = pad,
           .dtype = v.dtype,
           .residual = c.residual,
-          .relu = c.relu};
+          .relu = c.relu,
+          .src_scale = int8 ? 0.1f : 0,
+          .dst_scale = int8 && !c.residual ? 0.1f : 0};
 }
 
 std::string text(const Case& c) {
@@ -74,7 +77,9 @@ std::string text(const Case& c) {
 }
 
 const bool kRegistered = [] {
-  for (const Variant& v : kVariants) {
+  std::vector<Variant> variants(std::begin(kVariants), std::end(kVariants));
+  variants.push_back(kInt8);
+  for (const Variant& v : variants) {
     bool on_cpu = false;
     if constexpr (MFS_HAVE_CPU != 0) on_cpu = has_conv(Cpu{}, v.dtype);
     for (const Case& c : kCases) {

@@ -42,7 +42,7 @@ Settings& settings() {
 }
 
 std::string to_string(const Variant& v) {
-  std::string text = name_of(v.dtype);
+  std::string text = v.dtype == DType::kU8 ? "int8" : name_of(v.dtype);
   if (v.batch > 1) text.append("x").append(std::to_string(v.batch));
   return text;
 }
@@ -76,7 +76,8 @@ void run_turns(benchmark::State& state, const Problem& problem, Stopwatch& ours,
   state.counters["flops"] = flops;
   state.counters["GB/s"] = bytes / time * 1e-9;
   state.counters["TFLOP/s"] = flops / time * 1e-12;
-  state.counters["% of peak"] = 100 * settings().card.least_seconds(problem.cost, problem.dtype) / time;
+  if (problem.dtype != DType::kU8)  // whose peak is not measured
+    state.counters["% of peak"] = 100 * settings().card.least_seconds(problem.cost, problem.dtype) / time;
   state.counters["count"] = problem.count;
   std::string label = problem.algorithm;
   double best = 0;

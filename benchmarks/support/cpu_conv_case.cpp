@@ -10,11 +10,13 @@ void measure_conv(Bench<Cpu>& bench, const Conv& problem, int count) {
   const std::vector<float> bias(static_cast<std::size_t>(problem.dst.c), 0.1f);
   const auto conv = prepare(cpu, problem, weights.data(), bias.data());
   const Memory scratch = bench.memory(conv->scratch_bytes());
-  RotatingTensor src = bench.tensor(problem.src, problem.dtype), dst = bench.tensor(problem.dst, problem.dtype);
+  RotatingTensor src = bench.tensor(problem.src, problem.dtype), dst = bench.tensor(problem.dst, dst_dtype(problem));
   const OneDnnConv peer(cpu, problem);
-  const auto elements = [&](std::size_t bytes) { return static_cast<std::int64_t>(bytes / size_of(problem.dtype)); };
-  RotatingBuffer peer_src = bench.buffer(elements(peer.src_bytes()), problem.dtype);
-  RotatingBuffer peer_dst = bench.buffer(elements(peer.dst_bytes()), problem.dtype);
+  const auto buffer = [&](std::size_t bytes, DType dtype) {
+    return bench.buffer(static_cast<std::int64_t>(bytes / size_of(dtype)), dtype);
+  };
+  RotatingBuffer peer_src = buffer(peer.src_bytes(), problem.dtype);
+  RotatingBuffer peer_dst = buffer(peer.dst_bytes(), dst_dtype(problem));
   const View from = src.next();
   const MutView to = dst.next();
   std::byte *peer_from = peer_src.next(), *peer_to = peer_dst.next();

@@ -32,8 +32,11 @@ class Table : public benchmark::BenchmarkReporter {
         continue;
       }
       const auto value = [&](const std::string& counter) { return run.counters.at(counter).value; };
-      std::printf("%-58s %10.2f %8.1f %8.3f %6.1f", name.c_str(), value("us"), value("GB/s"), value("TFLOP/s"),
-                  value("% of peak"));
+      std::printf("%-58s %10.2f %8.1f %8.3f", name.c_str(), value("us"), value("GB/s"), value("TFLOP/s"));
+      if (run.counters.contains("% of peak"))
+        std::printf(" %6.1f", value("% of peak"));
+      else
+        std::printf(" %6s", "-");
       if (run.counters.contains("peer us")) {
         std::printf(" %10.2f %6.3f", value("peer us"), value("peer us") / value("us"));
         const std::string variant = name.substr(name.find_last_of(' ') + 1);

@@ -19,11 +19,16 @@ const dnnl::engine& engine() {
   return cpu;
 }
 
+Type type_of(core::DType t) { return t == core::DType::kBF16 ? Type::bf16 : t == core::DType::kU8 ? Type::u8 : Type::f32; }
+
+// int8 without its scales: they change no time.
 dnnl::convolution_forward::primitive_desc describe(const core::Conv& c) {
-  const Type type = c.dtype == core::DType::kBF16 ? Type::bf16 : Type::f32;
-  const auto any = [&](Dims dims) { return dnnl::memory::desc(std::move(dims), type, Tag::any); };
-  const dnnl::memory::desc src = any({c.src.n, c.src.c, c.src.h, c.src.w}), dst = any({c.dst.n, c.dst.c, c.dst.h, c.dst.w});
-  const dnnl::memory::desc weights = any({c.dst.c, c.src.c, c.kernel, c.kernel}), bias({c.dst.c}, Type::f32, Tag::x);
+  const auto any = [](Dims dims, Type type) { return dnnl::memory::desc(std::move(dims), type, Tag::any); };
+  const dnnl::memory::desc src = any({c.src.n, c.src.c, c.src.h, c.src.w}, type_of(c.dtype));
+  const dnnl::memory::desc dst = any({c.dst.n, c.dst.c, c.dst.h, c.dst.w}, type_of(dst_dtype(c)));
+  const Type of_weights = c.dtype == core::DType::kU8 ? Type::s8 : type_of(c.dtype);
+  const dnnl::memory::desc weights = any({c.dst.c, c.src.c, c.kernel, c.kernel}, of_weights),
+                           bias({c.dst.c}, Type::f32, Tag::x);
   const Dims strides{c.stride, c.stride}, dilates{c.dilation - 1, c.dilation - 1}, pad{c.pad, c.pad};
   const auto far = [&](int in, int out) {
     return std::int64_t{out - 1} * c.stride + std::int64_t{c.dilation} * (c.kernel - 1) + 1 - in - c.pad;
@@ -46,12 +51,13 @@ dnnl::convolution_forward::primitive_desc describe(const core::Conv& c) {
 }
 
 // Small numbers in oneDNN's layout: zeros would be too kind to the processor, denormals too cruel.
-dnnl::memory filled(const dnnl::memory::desc& wanted, const Dims& dims) {
+dnnl::memory filled(const dnnl::memory::desc& wanted, const Dims& dims, bool wanted_integers = false) {
   std::int64_t elements = 1;
   for (const std::int64_t d : dims) elements *= d;
   std::vector<float> values(static_cast<std::size_t>(elements));
   std::minstd_rand random(1);
-  for (float& v : values) v = std::uniform_real_distribution<float>(-0.1f, 0.1f)(random);
+  const float most = wanted_integers ? 64 : 0.1f;
+  for (float& v : values) v = std::uniform_real_distribution<float>(-most, most)(random);
   const Tag plain = dims.size() == 4 ? Tag::nchw : Tag::x;
   dnnl::memory from({dims, Type::f32, plain}, engine(), values.data()), to(wanted, engine());
   dnnl::stream stream(engine());
@@ -82,10 +88,11 @@ OneDnnConv::OneDnnConv(const core::Cpu& cpu, const core::Conv& c) : primitive_(s
   primitive_->dst_bytes = pd.dst_desc().get_size();
   primitive_->src = dnnl::memory(pd.src_desc(), engine(), nullptr);
   primitive_->dst = dnnl::memory(pd.dst_desc(), engine(), nullptr);
-  primitive_->arguments = {{DNNL_ARG_SRC, primitive_->src},
-                           {DNNL_ARG_DST, primitive_->dst},
-                           {DNNL_ARG_WEIGHTS, filled(pd.weights_desc(), {c.dst.c, c.src.c, c.kernel, c.kernel})},
-                           {DNNL_ARG_BIAS, filled(pd.bias_desc(), {c.dst.c})}};
+  primitive_->arguments = {
+      {DNNL_ARG_SRC, primitive_->src},
+      {DNNL_ARG_DST, primitive_->dst},
+      {DNNL_ARG_WEIGHTS, filled(pd.weights_desc(), {c.dst.c, c.src.c, c.kernel, c.kernel}, c.dtype == core::DType::kU8)},
+      {DNNL_ARG_BIAS, filled(pd.bias_desc(), {c.dst.c})}};
 }
 
 OneDnnConv::~OneDnnConv() = default;
