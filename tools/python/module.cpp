@@ -268,8 +268,7 @@ PYBIND11_MODULE(_core, module) {
       module, "Model",
       "Weights, checked and ready for one device; immutable. Any number of sessions and threads may share it.\n\n"
       "path: a weights file; none means the one that came with the package. device: 'auto', 'cpu', 'cuda' or 'cuda:N'.\n"
-      "precision: 'auto', 'f32', 'bf16', 'f16' or, with calibrated weights, 'int8'. threads: host threads of a run; 0 = all the\n"
-      "process may use.")
+      "precision: 'auto', 'f32', 'bf16', 'f16' or, with calibrated weights, 'int8'. threads: of the host, in a run; 0 = all.")
       .def(py::init(&load), "path"_a = py::none(), "device"_a = "auto", "precision"_a = "auto", "threads"_a = 0)
       .def("session", &make_session, "size"_a = py::none(), "native_size"_a = false, "max_batch"_a = 1,
            "max_size"_a = py::none(), "device_photos_only"_a = false,
