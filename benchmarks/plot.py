@@ -17,7 +17,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-MARKERS = {"f32": "s", "bf16": "o", "f16": "^", "bf16x16": "D", "f16x16": "v"}
+MARKERS = {"f32": "s", "bf16": "o", "f16": "^", "int8": "P", "bf16x16": "D", "f16x16": "v"}
 
 
 def cases_of(report):
