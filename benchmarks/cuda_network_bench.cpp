@@ -101,6 +101,14 @@ Json step_table(const WeightsFile& file, PackCache& packs, const CudaPlanOptions
   for (const BoundStep<Cuda>& step : network.steps()) require(step.run(cuda));
   require(wait(cuda));
 
+  const CudaGraph plain(cuda, [&] {
+    for (const BoundStep<Cuda>& step : network.steps())
+      if (Status status = step.run(cuda); !status) return status;
+    return Status{};
+  });
+  const Spread graph = timed(cuda, 20 * kRounds, [&] { return plain.launch(cuda); });
+  std::printf("kernels in a graph, launched plainly: median %.1f us, p99 %.1f us\n", graph.median, graph.p99);
+
   Json rows = Json::array();
   std::printf("%-44s %-40s %-22s %8s %8s %8s\n", "step", "operation", "algorithm", "us", "GB/s", "TFLOP/s");
   double sum = 0;

@@ -90,9 +90,13 @@ Status CudaExecutor::queue_prepare(const Cuda& cuda, std::span<const RunRequest>
 
 Status CudaExecutor::queue_infer(const Cuda& cuda) const { return is_captured(cuda) ? run_steps(cuda) : graph_.launch(cuda); }
 
-Status CudaExecutor::run_steps(const Cuda& cuda) const {
-  for (const BoundStep<Cuda>& step : network_.steps())
+// The first step waits for whatever is queued before, the others only for kernels of ours.
+Status CudaExecutor::run_steps(Cuda cuda) const {
+  constexpr int kProgrammatic = 90;  // from this capability on
+  for (const BoundStep<Cuda>& step : network_.steps()) {
     if (Status s = step.run(cuda); !s) return s;
+    cuda.programmatic = cuda.capability >= kProgrammatic;
+  }
   return {};
 }
 
@@ -108,7 +112,8 @@ Status CudaExecutor::queue_finish(const Cuda& cuda, std::span<const RunRequest> 
 Status CudaExecutor::enqueue(void* stream, std::span<const RunRequest> requests) {
   const CudaDeviceScope scope(device_.index);
   if (!scope.status()) return scope.status();
-  const Cuda cuda{stream, device_.multiprocessors, device_.capability};
+  Cuda cuda = this->cuda();
+  cuda.stream = stream;
   for (const RunRequest& r : requests)
     if (scratch_for(cuda, file_, r.image.width, r.image.height, input(), logit()) > memory_->main.photos().size())
       return invalid("there is no memory for a photo of " + std::to_string(r.image.width) + "x" +

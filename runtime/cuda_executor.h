@@ -57,7 +57,7 @@ class CudaExecutor final : public Executor {
  private:
   Status queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const;
   Status queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const;
-  Status run_steps(const Cuda& cuda) const;
+  Status run_steps(Cuda cuda) const;
   Status run_profiled(const Cuda& cuda);
 
   const WeightsFile& file_;

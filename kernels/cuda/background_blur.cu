@@ -243,13 +243,13 @@ Status run(const Cuda& cuda, const BackgroundBlur& e) {
       std::int64_t{(grid.width + kTileWidth - 1) / kTileWidth} * ((grid.height + kTileHeight - 1) / kTileHeight);
   simt::LaunchShape discs = threads_for("background_blur discs", tiles * kThreads, kThreads);
   discs.shared_bytes = sizeof(uint32_t) * kPlanes * (kTileHeight + 2 * grid.reach) * tile_pitch(grid.reach);
-  const simt::Stream stream = stream_of(cuda);
-  if (grid.block == 1) return simt::launch(stream, discs, blur_discs_kernel<true>, params);
+  const simt::Queue queue = stream_of(cuda);
+  if (grid.block == 1) return simt::launch(queue, discs, blur_discs_kernel<true>, params);
   const simt::LaunchShape cells = threads_for("background_blur cells", cell_threads, kThreads);
-  if (Status s = simt::launch(stream, cells, blur_cells_kernel, params); !s) return s;
-  if (Status s = simt::launch(stream, discs, blur_discs_kernel<false>, params); !s) return s;
+  if (Status s = simt::launch(queue, cells, blur_cells_kernel, params); !s) return s;
+  if (Status s = simt::launch(queue, discs, blur_discs_kernel<false>, params); !s) return s;
   const simt::LaunchShape compose = strips_for("background_blur compose", e.image.width, e.image.height, kComposeRows);
-  return simt::launch(stream, compose, blur_compose_kernel, params);
+  return simt::launch(queue, compose, blur_compose_kernel, params);
 }
 
 }  // namespace mfs::core

@@ -133,7 +133,6 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
   using Tile = HopperTile<kModel>;
   const HopperBlock<Tile> block{p};
   block.initialise();
-  simt::launch_dependents();
   if (block.group == Tile::kConsumers) {
     simt::release_registers<40>();
     if (block.thread == Tile::kConsumers * 128) {

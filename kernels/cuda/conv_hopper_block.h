@@ -6,6 +6,7 @@
 #include "kernels/cuda/simt/cluster.h"
 #include "kernels/cuda/simt/mbarrier.h"
 #include "kernels/cuda/simt/tensor_map.h"
+#include "kernels/cuda/simt/tma_store.h"
 
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
@@ -100,6 +101,9 @@ struct HopperBlock {
         simt::mbarrier_init(barrier(Tile::kPartsEmpty, i), kParts);
       }
       simt::fence_mbarrier_init();
+    } else if (thread == 32) {
+      simt::prefetch(p.src), simt::prefetch(p.joined), simt::prefetch(p.weights);
+      simt::prefetch(p.residual), simt::prefetch(p.dst);
     }
     meet();
   }

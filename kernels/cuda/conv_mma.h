@@ -261,7 +261,6 @@ struct ConvMma {
     }
     simt::copy_async_wait<0>();
     simt::sync_block();
-    simt::launch_dependents();
     write();
   }
 

@@ -97,7 +97,7 @@ MFS_DEVICE void store_channels(float* p, const float (&v)[kWidth]) {
   }
 }
 
-inline simt::Stream stream_of(const Cuda& cuda) { return static_cast<simt::Stream>(cuda.stream); }
+inline simt::Queue stream_of(const Cuda& cuda) { return {static_cast<simt::Stream>(cuda.stream), cuda.programmatic}; }
 
 // Whether all of these can be read and written 16 bytes at a time. Views without data (an absent residual) do not count.
 inline bool vectorises(std::initializer_list<View> views) {

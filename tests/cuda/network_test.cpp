@@ -2,8 +2,10 @@
 // from photo to probability against PyTorch.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/device.h"
@@ -14,6 +16,10 @@
 #include "tests/runtime/golden_network.h"
 #include "tests/support/checks.h"
 
+#if MFS_EMULATED
+#include "kernels/cuda/simt/emulation/machine.h"
+#endif
+
 namespace mfs::core::test {
 namespace {
 
@@ -22,6 +28,13 @@ CudaDeviceInfo device() {
   const std::vector<CudaDeviceInfo> all = cuda_devices(why_none);
   REQUIRE_MESSAGE(!all.empty(), why_none);
   return all.front();
+}
+
+// The one whose convolutions can be of the Hopper family and whose kernels are launched programmatically; none elsewhere.
+std::optional<CudaDeviceInfo> hopper_device() {
+  CudaDeviceInfo d = device();
+  if (MFS_EMULATED) d.capability = 90;
+  return d.capability == 90 ? std::optional(d) : std::nullopt;
 }
 
 double number(DType dtype, const std::byte* p) {
@@ -49,10 +62,12 @@ Map download(const Cuda& cuda, const View& v) {
   return m;
 }
 
-void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype) {
+void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype, const CudaDeviceInfo& on = device(),
+                 ConvFamily family = ConvFamily::kBest) {
   CAPTURE(dtype);
   const CudaStream stream;
-  const Cuda cuda = stream.on(device());
+  Cuda cuda = stream.on(on);
+  cuda.convolutions = family;
   PackCache packs;
   PlannedNetwork<Cuda> network(file, packs, cuda, {64, 64, dtype, 2});
   const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
@@ -68,6 +83,7 @@ void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype
   begin.scratch = {scratch.data(), scratch.size()};
   MFS_REQUIRE_OK(run(cuda, begin));
   MFS_REQUIRE_OK(wait(cuda));
+  cuda.programmatic = on.capability >= 90;
 
   for (std::size_t i = 0; i < network.steps().size(); ++i) {
     const BoundStep<Cuda>& step = network.steps()[i];
@@ -103,6 +119,20 @@ std::vector<float> probability_of(CudaExecutor& executor, const GoldenNetwork& g
 // The emulator, thousands of times slower than a GPU, does one network in both types and repeatedly, of the others the rest.
 bool in_full(const std::string& golden) { return !MFS_EMULATED || golden == kGoldenNames.front(); }
 
+// Roundings of f16 are an eighth of bf16's, whose limit in golden_test.cpp is 0.04.
+void check_probability(CudaExecutor& executor, const GoldenNetwork& golden, bool again) {
+  const std::vector<float> first = probability_of(executor, golden);
+  if (again) {
+    const std::vector<float> second = probability_of(executor, golden);
+    CHECK(std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0);
+  }
+  for (std::size_t i = 0; i < golden.probability_diagonal.size(); ++i) {
+    const double error =
+        std::abs(double{first[i * static_cast<std::size_t>(golden.width) + i]} - golden.probability_diagonal[i]);
+    CHECK(error <= 0.005);
+  }
+}
+
 TEST_CASE("every step of the golden networks is within its bound") {
   for (const std::string& name : kGoldenNames) {
     CAPTURE(name);
@@ -125,7 +155,6 @@ TEST_CASE("every step of the paper's resnet-multi is within its bound") {
   check_steps(*file, request_of(golden), DType::kF16);
 }
 
-// Roundings of f16 are an eighth of bf16's, whose limit in golden_test.cpp is 0.04.
 TEST_CASE("f16 probabilities are near PyTorch's f32, and the same in every run") {
   for (const std::string& name : kGoldenNames) {
     CAPTURE(name);
@@ -135,19 +164,80 @@ TEST_CASE("f16 probabilities are near PyTorch's f32, and the same in every run")
     for (const bool keep : {false, true}) {
       if (keep && !in_full(name)) continue;
       CudaExecutor executor(*file, packs, {64, 64, DType::kF16, device(), 2, keep});
-      const std::vector<float> first = probability_of(executor, golden);
-      if (in_full(name)) {
-        const std::vector<float> second = probability_of(executor, golden);
-        CHECK(std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0);
-      }
-      for (std::size_t i = 0; i < golden.probability_diagonal.size(); ++i) {
-        const double error =
-            std::abs(double{first[i * static_cast<std::size_t>(golden.width) + i]} - golden.probability_diagonal[i]);
-        CHECK(error <= 0.005);
-      }
+      check_probability(executor, golden, in_full(name));
     }
   }
 }
+
+TEST_CASE("every step of mfs-small is within its bound on the Hopper family") {
+  const auto on = hopper_device();
+  if (!on) return;
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  const GoldenNetwork photo("multi");
+  check_steps(*file, request_of(photo), DType::kF16, *on, ConvFamily::kHopper);
+}
+
+TEST_CASE("f16 probabilities on a Hopper GPU are near PyTorch's f32, and the same in every run") {
+  const auto on = hopper_device();
+  if (!on) return;
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  CudaExecutor executor(*file, packs, {64, 64, DType::kF16, *on, 2, false});
+  const auto of_hopper = [](const StepInfo& s) { return s.algorithm.starts_with("hopper"); };
+  CHECK(std::ranges::any_of(executor.steps(), of_hopper));
+  check_probability(executor, golden, true);
+}
+
+#if MFS_EMULATED
+using simt::emulation::Completion, simt::emulation::Machine, simt::emulation::Order;
+
+// The network's graph, queued in a machine of the test's.
+std::vector<Machine::Work> recorded(const CudaExecutor& executor, Machine& machine) {
+  Cuda cuda = executor.cuda();
+  cuda.stream = &machine;
+  MFS_REQUIRE_OK(executor.queue_infer(cuda));
+  return machine.take_queue();
+}
+
+TEST_CASE("all kernels of a network but the first are launched programmatically, from capability 9.0 on") {
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  for (const int capability : {80, 89, 90, 120}) {
+    CAPTURE(capability);
+    CudaDeviceInfo on = device();
+    on.capability = capability;
+    const CudaExecutor executor(*file, packs, {64, 64, DType::kF16, on, 2, false});
+    Machine machine;
+    const std::vector<Machine::Work> works = recorded(executor, machine);
+    const auto programmatic = std::ranges::count_if(works, [](const auto& w) { return w.shape.programmatic; });
+    CHECK(programmatic == (capability < 90 ? 0 : std::ssize(works) - 1));
+    CHECK_FALSE(works.front().shape.programmatic);
+  }
+}
+
+TEST_CASE("kernels that overlap compute the same bits in every order of events") {
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  const CudaExecutor executor(*file, packs, {64, 64, DType::kF16, *hopper_device(), 2, false});
+  const CudaMemory input(MemoryKind::kPinned, static_cast<std::size_t>(executor.input().bytes()));
+  for (std::size_t i = 0; i < input.size() / 2; ++i)
+    reinterpret_cast<Float16*>(input.data())[i] = Float16(static_cast<float>(static_cast<int>(i * 37 % 251) - 125) / 100);
+  const auto logit = [&](const simt::emulation::Options& schedule) {
+    Machine machine(schedule);
+    Cuda cuda = executor.cuda();
+    cuda.stream = &machine;
+    MFS_REQUIRE_OK(copy_to_device(cuda, const_cast<void*>(executor.input().data), input.data(), input.size()));
+    MFS_REQUIRE_OK(executor.queue_infer(cuda));
+    return download(cuda, executor.logit()).values;
+  };
+  const std::vector<double> expected = logit({});
+  CHECK(logit({.order = Order::kReverse, .completion = Completion::kLate}) == expected);
+  CHECK(logit({.seed = 3, .order = Order::kRandom, .completion = Completion::kRandom}) == expected);
+}
+#endif
 
 TEST_CASE("a mask is what the probability says, with any distance of rows") {
   const GoldenNetwork golden("multi");

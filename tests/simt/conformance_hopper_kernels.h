@@ -105,7 +105,6 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
 
 // Three of these in a row: each adds up what the one before left behind.
 MFS_KERNEL void dependent_conformance(const uint32_t* in, uint32_t* out) {
-  launch_dependents();
   grid_dependency_wait();
   const unsigned n = grid_size().x * block_size().x, i = block_index().x * block_size().x + thread_index().x;
   out[i] = in[i] + in[n - 1 - i];

@@ -1,13 +1,18 @@
 // Misuse of mbarriers, TMA, wgmma, clusters and programmatic launches.
+#include "kernels/cuda/simt/async_copy.h"
+#include "kernels/cuda/simt/atomics.h"
 #include "kernels/cuda/simt/barriers.h"
 #include "kernels/cuda/simt/cluster.h"
+#include "kernels/cuda/simt/emulation/constants.h"
 #include "kernels/cuda/simt/fence.h"
 #include "kernels/cuda/simt/index.h"
 #include "kernels/cuda/simt/matrix_load.h"
 #include "kernels/cuda/simt/mbarrier.h"
+#include "kernels/cuda/simt/memory.h"
 #include "kernels/cuda/simt/programmatic_launch.h"
 #include "kernels/cuda/simt/registers.h"
 #include "kernels/cuda/simt/tma.h"
+#include "kernels/cuda/simt/tma_store.h"
 #include "kernels/cuda/simt/wgmma.h"
 #include "tests/simt/machines.h"
 
@@ -67,7 +72,45 @@ MFS_KERNEL void early_exit_of_a_neighbour() {
 
 MFS_KERNEL void wrong_rank() { shared_of(shared_memory(), 2); }
 
-MFS_KERNEL void no_grid_dependency_wait() { launch_dependents(); }
+MFS_KERNEL void no_grid_dependency_wait() {}
+
+MFS_KERNEL void half_a_grid_dependency_wait() {
+  if (thread_index().x % 2 == 0) grid_dependency_wait();
+}
+
+enum class Early { kNothing, kLoad, kLoadConstant, kStore, kAtomic, kCopyAsync, kCopyBytes, kTmaLoad, kTmaStore };
+
+// Does one thing before it waits.
+MFS_KERNEL void early_access(const TensorMap map, uint32_t* memory, Early what) {
+  unsigned char* tile = shared_memory();
+  uint64_t* barrier = reinterpret_cast<uint64_t*>(tile + 512);
+  if (thread_index().x == 0) {
+    mbarrier_init(barrier, 1);
+    fence_mbarrier_init();
+    if (what == Early::kLoad) store(reinterpret_cast<uint32_t*>(tile), load(memory));
+    if (what == Early::kLoadConstant) store(reinterpret_cast<uint32_t*>(tile), load_constant(memory));
+    if (what == Early::kStore) store(memory, 1u);
+    if (what == Early::kAtomic) atomic_add(memory, 1u);
+    if (what == Early::kCopyAsync) {
+      copy_async<16>(tile, memory);
+      copy_async_commit();
+      copy_async_wait<0>();
+    }
+    if (what == Early::kCopyBytes) copy_bytes(tile, memory, 3);
+    if (what == Early::kTmaLoad) {
+      mbarrier_arrive_expect(barrier, 512);
+      tma_load(tile, map, barrier, {0, 0});
+      mbarrier_wait(barrier, 0);
+    }
+    if (what == Early::kTmaStore) {
+      tma_store(map, tile, {0, 0});
+      tma_store_commit();
+      tma_store_wait<0>();
+    }
+  }
+  grid_dependency_wait();
+  atomic_add(memory, 1u);
+}
 
 MFS_KERNEL void too_many_registers() { claim_registers<256>(); }
 
@@ -137,7 +180,8 @@ TEST_CASE("cluster, wgmma, register and launch misuse") {
     if (options.order == Order::kRandom) CHECK(contains(run(options, pair, early_exit_of_a_neighbour), "exited"));
     simt::LaunchShape chained = shape(1, 32, 0);
     chained.programmatic = true;
-    CHECK(contains(run(options, chained, no_grid_dependency_wait), "griddepcontrol.wait"));
+    CHECK(contains(run(options, chained, no_grid_dependency_wait), "not every thread executed griddepcontrol.wait"));
+    CHECK(contains(run(options, chained, half_a_grid_dependency_wait), "not every thread executed griddepcontrol.wait"));
     CHECK(contains(run(options, shape(1, 384, 0), too_many_registers), "registers of other warpgroups"));
     CHECK(contains(run(options, shape(1, 128, 4096), misplaced_descriptor, 0u), "outside shared memory"));
     CHECK(contains(run(options, shape(1, 128, 16384), misplaced_descriptor, 256u), "not in the first row"));
@@ -145,6 +189,33 @@ TEST_CASE("cluster, wgmma, register and launch misuse") {
     CHECK(contains(run(options, shape(1, 32, 4096), conflicting_rows, 8u), "misaligned load_matrix"));
     CHECK(contains(run(options, shape(1, 32, 496), conflicting_rows, 16u), "not inside"));
   }
+}
+
+TEST_CASE("before its wait a kernel launched programmatically may read weights, and touches nothing else") {
+  using simt::emulation::declare_constant, simt::emulation::forget_constants, simt::emulation::is_constant;
+  alignas(128) uint32_t memory[256] = {};
+  TensorMap map;
+  REQUIRE(make_tensor_map(map, plane(memory)));
+  simt::LaunchShape chained = shape(1, 32, 1024), plain = chained;
+  chained.programmatic = true;
+  for (const Options& options : schedules()) {
+    CAPTURE(text(options));
+    for (const Early what : {Early::kLoad, Early::kLoadConstant, Early::kStore, Early::kAtomic, Early::kCopyAsync,
+                             Early::kCopyBytes, Early::kTmaLoad, Early::kTmaStore}) {
+      CAPTURE(static_cast<int>(what));
+      const bool reads = what != Early::kStore && what != Early::kAtomic && what != Early::kTmaStore;
+      forget_constants(memory, sizeof memory);
+      CHECK(contains(run(options, chained, early_access, map, memory, what), "touched before griddepcontrol.wait"));
+      CHECK(run(options, plain, early_access, map, memory, what) == "");
+      declare_constant(memory, sizeof memory);
+      CHECK((run(options, chained, early_access, map, memory, what) == "") == reads);
+    }
+  }
+  CHECK(run(Options{}, chained, early_access, map, memory, Early::kNothing) == "");
+  CHECK(is_constant(memory + 255, 4));
+  CHECK_FALSE(is_constant(memory + 255, 5));
+  forget_constants(memory + 10, 4);  // anything of it
+  CHECK_FALSE(is_constant(memory, 4));
 }
 
 TEST_CASE("bank conflicts of ldmatrix are counted") {

@@ -159,7 +159,6 @@ MFS_KERNEL void neighbours(uint32_t* out, Defect defect) {
 }
 
 MFS_KERNEL void accumulate(const uint32_t* in, uint32_t* out, Defect defect) {
-  launch_dependents();
   uint32_t value = 0;
   if (defect == Defect::kNoGridDependency) value = in[thread_index().x];
   grid_dependency_wait();

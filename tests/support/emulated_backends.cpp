@@ -45,7 +45,10 @@ std::deque<Schedule>& schedules() {
 const std::vector<Backend>& backends() {
   static std::vector<Backend> all;
   if (!all.empty()) return all;
-  for (Schedule& s : schedules()) all.push_back({s.name.c_str(), Cuda{&s.machine, 4, 90}, all.empty() ? kMostFirst : kMost});
+  for (Schedule& s : schedules()) {
+    const Cuda cuda{.stream = &s.machine, .multiprocessors = 4, .capability = 90, .programmatic = true};
+    all.push_back({s.name.c_str(), cuda, all.empty() ? kMostFirst : kMost});
+  }
   return all;
 }
 

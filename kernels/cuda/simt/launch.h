@@ -8,6 +8,7 @@
 #include "kernels/cuda/simt/platform.h"
 
 #if MFS_SIMT_HARDWARE
+#include "kernels/cuda/simt/launch_config.h"
 #include "kernels/cuda/simt/shared_allowance.h"
 #else
 #include "kernels/cuda/simt/emulation/machine.h"
@@ -17,50 +18,28 @@ namespace mfs::core::simt {
 inline namespace MFS_SIMT_BACKEND {
 
 #if MFS_SIMT_HARDWARE
-
 using Stream = cudaStream_t;
+#else
+using Stream = emulation::Machine*;
+#endif
 
-inline Status cuda_status(cudaError_t error, const LaunchShape& shape) {
-  if (error == cudaSuccess) return {};
-  return {Code::kInternal, std::string(shape.name) + ": " + cudaGetErrorString(error)};
-}
+// A stream, and whether all kernels queued here are launched programmatically.
+struct Queue {
+  Stream stream = nullptr;
+  bool programmatic = false;
 
-// What a launch needs beyond the kernel's arguments.
-struct LaunchConfig {
-  cudaLaunchAttribute attributes[3] = {};
-  cudaLaunchConfig_t config = {};
-
-  LaunchConfig(Stream stream, const LaunchShape& shape) {
-    unsigned count = 0;
-    if (shape.cluster.count() > 1) {
-      attributes[count].id = cudaLaunchAttributeClusterDimension;
-      attributes[count].val.clusterDim = {shape.cluster.x, shape.cluster.y, shape.cluster.z};
-      ++count;
-    }
-    if (shape.programmatic) {
-      attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-      attributes[count++].val.programmaticStreamSerializationAllowed = 1;
-    }
-    if (shape.cooperative) {
-      attributes[count].id = cudaLaunchAttributeCooperative;
-      attributes[count++].val.cooperative = 1;
-    }
-    config.gridDim = dim3(shape.grid.x, shape.grid.y, shape.grid.z);
-    config.blockDim = dim3(shape.block.x, shape.block.y, shape.block.z);
-    config.dynamicSmemBytes = shape.shared_bytes;
-    config.stream = stream;
-    config.attrs = attributes;
-    config.numAttrs = count;
-  }
-  LaunchConfig(const LaunchConfig&) = delete;
+  Queue(Stream s, bool p = false) : stream(s), programmatic(p) {}  // NOLINT: a stream is a queue of plain launches
 };
 
+#if MFS_SIMT_HARDWARE
+
 template <class... Params, class... Args>
-Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
+Status launch(Queue queue, LaunchShape shape, void (*kernel)(Params...), Args&&... args) {
+  shape.programmatic |= queue.programmatic;
   if (Status s = check(shape); !s) return s;
   if (Status s = cuda_status(allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes), shape); !s)
     return s;
-  const LaunchConfig launch(stream, shape);
+  const LaunchConfig launch(queue.stream, shape);
   return cuda_status(cudaLaunchKernelEx(&launch.config, kernel, std::forward<Args>(args)...), shape);
 }
 
@@ -76,14 +55,13 @@ Status clusters_at_once(const LaunchShape& shape, int, void (*kernel)(Params...)
 
 #else
 
-using Stream = emulation::Machine*;
-
 // Queues the kernel with copies of its arguments; Machine::synchronize() runs the queue and returns what went wrong.
 template <class... Params, class... Args>
-Status launch(Stream stream, const LaunchShape& shape, void (*kernel)(Params...), Args&&... args) {
+Status launch(Queue queue, LaunchShape shape, void (*kernel)(Params...), Args&&... args) {
+  shape.programmatic |= queue.programmatic;
   if (Status s = check(shape); !s) return s;
   std::tuple<Params...> copies(std::forward<Args>(args)...);
-  stream->enqueue(shape, [kernel, copies] { std::apply(kernel, copies); });
+  queue.stream->enqueue(shape, [kernel, copies] { std::apply(kernel, copies); });
   return {};
 }
 

@@ -1,4 +1,5 @@
 // Indices, addresses and their checks.
+#include "kernels/cuda/simt/emulation/constants.h"
 #include "kernels/cuda/simt/emulation/scheduler.h"
 #include "kernels/cuda/simt/index.h"
 #include "kernels/cuda/simt/memory.h"
@@ -33,8 +34,21 @@ void check_shared(const void* p, size_t bytes, const char* what, const Site& sit
   }
 }
 
-void check_load(const void* p, size_t bytes, const Site& site) { check_address(p, bytes, "load", site); }
-void check_store(const void* p, size_t bytes, const Site& site) { check_address(p, bytes, "store", site); }
+void check_dependency(const void* p, size_t bytes, Touch kind, const Site& site) {
+  const Thread& t = current();
+  if (t.grid_dependency_waited || !t.block->grid->shape.programmatic) return;
+  if (state().stacks.contains(p) || block_of(p) || (kind == Touch::kRead && is_constant(p, bytes))) return;
+  report(site, "global memory is touched before griddepcontrol.wait");
+}
+
+void check_load(const void* p, size_t bytes, const Site& site) {
+  check_address(p, bytes, "load", site);
+  check_dependency(p, bytes, Touch::kRead, site);
+}
+void check_store(const void* p, size_t bytes, const Site& site) {
+  check_address(p, bytes, "store", site);
+  check_dependency(p, bytes, Touch::kWrite, site);
+}
 
 }  // namespace emulation
 
@@ -53,6 +67,8 @@ uint32_t shared_address(const void* p, Site site) {
 }
 
 void copy_bytes(void* to, const void* from, size_t bytes, Site site) {
+  emulation::check_dependency(from, bytes, emulation::Touch::kRead, site);
+  emulation::check_dependency(to, bytes, emulation::Touch::kWrite, site);
   emulation::touch(from, bytes, emulation::Touch::kRead, site);
   emulation::touch(to, bytes, emulation::Touch::kWrite, site);
   std::memcpy(to, from, bytes);

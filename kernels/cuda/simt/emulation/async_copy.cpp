@@ -16,6 +16,7 @@ void copy_async(void* to_shared, const void* from, uint32_t bytes, uint32_t sour
   check_address(to_shared, bytes, "copy_async destination", site);
   if (source_bytes > bytes) fail(site, "copy_async: %u bytes of source for %u of destination", source_bytes, bytes);
   if (source_bytes > 0) check_address(from, bytes, "copy_async source", site);
+  if (source_bytes > 0) check_dependency(from, source_bytes, Touch::kRead, site);
   Thread& t = current();
   const uint64_t group = open_group(GroupKind::kCopy);
   auto* to = static_cast<unsigned char*>(to_shared);

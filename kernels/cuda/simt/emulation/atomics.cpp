@@ -15,6 +15,7 @@ template <class T, class Update>
 T access(T* p, Ordering ordering, const Site& site, const Update& update) {
   maybe_yield(site);
   check_address(p, sizeof(T), "atomic", site);
+  check_dependency(p, sizeof(T), Touch::kAtomic, site);
   touch(p, sizeof(T), Touch::kAtomic, site);
   if (state().options.detect_races) {
     Thread& t = current();

@@ -66,10 +66,6 @@ void grid_dependency_wait(Site site) {
   wait_until("grid_dependency_wait", site, [=] { return state().grids.front()->id == id; });
   t.grid_dependency_waited = true;
   t.knowledge.grids = id - 1;
-}
-
-void launch_dependents() {
-  Thread& t = current();
   if (!t.block->dependents_launched) ++t.block->grid->blocks_triggered;
   t.block->dependents_launched = true;
 }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "kernels/cuda/device_scope.h"
+#include "kernels/cuda/simt/emulation/constants.h"
 #include "kernels/cuda/simt/emulation/device_calls.h"
 #include "kernels/cuda/simt/emulation/machine.h"
 #include "kernels/error.h"
@@ -87,6 +88,7 @@ CudaMemory::CudaMemory(MemoryKind, std::size_t bytes) : size_(bytes) {
   void* p = allocation_fails() ? nullptr : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (!p) throw Error(Code::kOutOfMemory, "no memory for " + std::to_string(bytes) + " bytes");
   std::memset(p, 0xff, bytes);  // NaN
+  forget_constants(p, bytes);
   data_ = {static_cast<std::byte*>(p), [](std::byte* d) {
              ++device_calls().frees;
              std::free(d);
@@ -97,6 +99,7 @@ Status upload(void* to_device, const void* from, std::size_t bytes) {
   if (Status s = refuse_in_capture("copy to the device"); !s) return s;
   ++device_calls().uploads;
   std::memcpy(to_device, from, bytes);
+  declare_constant(to_device, bytes);
   return {};
 }
 

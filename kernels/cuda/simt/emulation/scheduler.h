@@ -31,6 +31,8 @@ void check_aligned_call(const char* what, const Site& site);            // same 
 void check_warpgroup_aligned_call(const char* what, const Site& site);  // ... warpgroup
 void check_address(const void* p, size_t alignment, const char* what, const Site& site);
 void check_shared(const void* p, size_t bytes, const char* what, const Site& site);  // inside this block's shared memory
+// That a kernel launched programmatically touches global memory only after griddepcontrol.wait, but for reads of constants.
+void check_dependency(const void* p, size_t bytes, Touch kind, const Site& site);
 Block* block_of(const void* p);  // whose shared memory it is in; null: global memory
 
 void submit(AsyncOp op);

@@ -86,6 +86,7 @@ void tma_load(void* to_shared, const TensorMap& map, uint64_t* barrier, const in
   const Box box = make_box(map, c, rank, "tma_load", site);
   check_shared_box(box, to_shared, "tma_load", site);
   check_shared(barrier, 8, "tma_load", site);
+  check_dependency(box.shape.base, 1, Touch::kRead, site);
   for (unsigned rank_to = 0; rank_to < t.block->cluster->blocks.size(); ++rank_to) {
     if (blocks ? !(blocks >> rank_to & 1) : rank_to != t.block->rank) continue;
     auto* to = static_cast<unsigned char*>(remote_address(to_shared, rank_to, "tma_load", site));
@@ -106,6 +107,7 @@ void tma_store(const TensorMap& map, const void* from_shared, const int* c, int 
   Thread& t = current();
   const Box box = make_box(map, c, rank, "tma_store", site);
   check_shared_box(box, from_shared, "tma_store", site);
+  check_dependency(box.shape.base, 1, Touch::kWrite, site);
   auto* from = static_cast<unsigned char*>(const_cast<void*>(from_shared));
   const AsyncAgent agent = make_async_agent(t);
   const uint64_t group = open_group(GroupKind::kBulk);
