@@ -11,7 +11,6 @@ void access(const void* p, size_t bytes, emulation::Touch kind) {
   const emulation::State* state = emulation::state_or_null();
   if (!state || !state->on_fiber) return;
   // The line is not known here; the last wrapper's is near.
-  emulation::check_dependency(p, bytes, kind, emulation::current().site);
   emulation::touch(p, bytes, kind, emulation::current().site);
 }
 
