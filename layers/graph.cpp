@@ -25,6 +25,14 @@ bool matches(const std::vector<std::int64_t>& dims, const std::vector<std::int64
 
 }  // namespace
 
+bool Graph::is_chain(Value v, std::initializer_list<OpKind> kinds) const {
+  for (const OpKind kind : kinds) {
+    if (at(v).kind != kind) return false;
+    if (!at(v).inputs.empty()) v = at(v).inputs[0];
+  }
+  return true;
+}
+
 GraphBuilder::GraphBuilder(const WeightsFile& weights, Shape input) : weights_(weights) {
   record({.kind = OpKind::kInput, .inputs = {}, .shape = input, .tensors = {}, .window = {}, .name = "input"});
 }

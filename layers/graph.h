@@ -2,12 +2,12 @@
 // fused, where things lie in memory and in which precision is the planner's business (runtime/).
 #pragma once
 
+#include <initializer_list>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "kernels/fully_connected.h"
 #include "kernels/tensor_view.h"
 #include "weights/weights_file.h"
 
@@ -34,6 +34,8 @@ enum class OpKind {
   kTransposedConv
 };
 
+enum class Activation { kNone, kRelu, kSigmoid };
+
 struct Window {
   int kernel = 1, stride = 1, dilation = 1, pad = 0;
   bool ceil_mode = false;  // pooling only
@@ -57,6 +59,7 @@ struct Graph {
   Value output;
 
   const Op& at(Value v) const { return ops[static_cast<std::size_t>(v.id)]; }
+  bool is_chain(Value v, std::initializer_list<OpKind> kinds) const;  // v, its first input, that one's first input ...
 };
 
 // A prefix of tensor names: Scope{"layer1"} / "0" / "conv1" is "layer1.0.conv1".

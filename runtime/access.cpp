@@ -7,9 +7,7 @@ namespace {
 struct Collect {
   Access operator()(const ConvStep& s) const { return with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.joined); }
   Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
-  Access operator()(const GlobalAverageStep& s) const { return {{s.src}, {s.dst}}; }
-  Access operator()(const LinearStep& s) const { return {{s.src}, {s.dst}}; }
-  Access operator()(const ChannelScaleStep& s) const { return with_optional({{s.src, s.gate}, {s.dst}}, s.residual); }
+  Access operator()(const SqueezeExciteStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
   Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }
   Access operator()(const PyramidHeadStep& s) const {
     Access a{s.priors, {s.dst}};

@@ -5,7 +5,6 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/fully_connected.h"
 #include "kernels/tensor_view.h"
 #include "layers/graph.h"
 
@@ -47,16 +46,10 @@ struct MaxPoolStep {
   Place src, dst;
   Window window;
 };
-struct GlobalAverageStep {
-  Place src, dst;
-};
-struct LinearStep {
-  Place src, dst;
-  std::string tensors;
-  Activation activation = Activation::kNone;
-};
-struct ChannelScaleStep {
-  Place src, gate, residual, dst;
+struct SqueezeExciteStep {
+  Place src, residual, dst;
+  std::string squeeze, excite;  // tensors
+  int hidden = 0;               // channels between the two
   bool relu = false;
 };
 struct PyramidPoolStep {
@@ -86,8 +79,8 @@ struct QuantiseStep {
   Place src, dst;
 };
 
-using AnyStep = std::variant<ConvStep, MaxPoolStep, GlobalAverageStep, LinearStep, ChannelScaleStep, PyramidPoolStep,
-                             PyramidHeadStep, ResizeStep, TransposedConvStep, QuantiseStep>;
+using AnyStep = std::variant<ConvStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep, PyramidHeadStep, ResizeStep,
+                             TransposedConvStep, QuantiseStep>;
 
 struct LoweredOp {
   std::string name;  // "layer3.5.conv2"
@@ -107,8 +100,8 @@ struct LowerOptions {
 };
 
 // Fuses batch norm, residual and ReLU into convolutions, score maps into the transposed convolutions they are added to, SE
-// scale with its shortcut, convolutions that read the same input with the same window into one, and rewrites the PSP head so
-// that neither the upsampled priors nor a concat exist (network.md section 3). SE gates, pooled context and the logit are f32.
+// gate with its shortcut, convolutions that read the same input with the same window into one, and rewrites the PSP head so
+// that neither the upsampled priors nor a concat exist (network.md section 3). Pooled context and the logit are f32.
 // Throws Error(kUnsupported) for a graph it has no kernels for.
 Lowered lower(const Graph& graph, const LowerOptions& options);
 

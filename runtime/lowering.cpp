@@ -114,12 +114,8 @@ void Lowering::lower_op(Value v) {
       return lower_conv(v);
     case OpKind::kMaxPool:
       return emit(v, o.inputs[0], options_.dtype, [&](Place s, Place d) { return MaxPoolStep{s, d, o.window}; });
-    case OpKind::kGlobalAverage:
-      return emit(v, o.inputs[0], DType::kF32, [](Place s, Place d) { return GlobalAverageStep{s, d}; });
-    case OpKind::kLinear:
-      return emit(v, o.inputs[0], DType::kF32, [&](Place s, Place d) { return LinearStep{s, d, o.tensors, o.activation}; });
     case OpKind::kScaleChannels:
-      return lower_scale(v);
+      return lower_gate(v);
     case OpKind::kAdaptivePool:
       return lower_pools(v);
     case OpKind::kResize:
@@ -128,7 +124,9 @@ void Lowering::lower_op(Value v) {
     case OpKind::kTransposedConv:
       return lower_transposed_conv(v);
     case OpKind::kConcat:
-      return void(mark(v));  // exists only inside the head, which opens it
+    case OpKind::kGlobalAverage:
+    case OpKind::kLinear:
+      return void(mark(v));  // exist only inside the head and the gates, which open them
     case OpKind::kBatchNorm:
     case OpKind::kRelu:
     case OpKind::kAdd:
@@ -189,15 +187,21 @@ void Lowering::add_siblings(Value v, const Tail& tail, ConvStep& step, std::vect
   }
 }
 
-void Lowering::lower_scale(Value v) {
-  ChannelScaleStep step{
-      .src = place(op(v).inputs[0]), .gate = place(op(v).inputs[1]), .residual = {}, .dst = {}, .relu = false};
+// Channels scaled by a sigmoid of two linear layers over their own means.
+void Lowering::lower_gate(Value v) {
+  const Value src = op(v).inputs[0], gate = op(v).inputs[1];
+  if (!graph_.is_chain(gate, {OpKind::kLinear, OpKind::kLinear, OpKind::kGlobalAverage})) unsupported("a gate of other layers");
+  const Op &excite = op(gate), &squeeze = op(excite.inputs[0]);
+  if (op(squeeze.inputs[0]).inputs[0] != src || excite.activation != Activation::kSigmoid ||
+      squeeze.activation != Activation::kRelu)
+    unsupported("the gate " + excite.tensors);
+  SqueezeExciteStep step{place(src), {}, {}, squeeze.tensors, excite.tensors, squeeze.shape.c, false};
   std::optional<Value> residual;
   Value end = v;
   absorb_add_relu(end, residual, step.relu);
   if (residual) step.residual = place(*residual);
   step.dst = new_place(op(end).shape, options_.dtype);
-  out_.ops.push_back({op(op(v).inputs[1]).tensors + ".scale", step});
+  out_.ops.push_back({excite.tensors + ".scale", step});
   done_[index(v)] = true;
   finish(end, step.dst);
 }

@@ -47,7 +47,7 @@ class Lowering {
   bool leave_to_sum(Value conv);
   void join(Value shortcut, ConvStep& step) const;
   void add_siblings(Value v, const Tail& tail, ConvStep& step, std::vector<Value>& ends);
-  void lower_scale(Value v);
+  void lower_gate(Value v);
   void lower_transposed_conv(Value v);
 
   int find_head() const;

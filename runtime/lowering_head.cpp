@@ -59,11 +59,7 @@ void Lowering::lower_head(Value conv) {
 
 // Upsampled context: resize <- relu <- norm <- conv <- adaptive pool.
 bool Lowering::is_prior(Value v) const {
-  for (const OpKind kind : {OpKind::kResize, OpKind::kRelu, OpKind::kBatchNorm, OpKind::kConv}) {
-    if (op(v).kind != kind) return false;
-    v = op(v).inputs[0];
-  }
-  return op(v).kind == OpKind::kAdaptivePool;
+  return graph_.is_chain(v, {OpKind::kResize, OpKind::kRelu, OpKind::kBatchNorm, OpKind::kConv, OpKind::kAdaptivePool});
 }
 
 // All grids of one value in one pass per part of it: the concat that is pooled never exists, its pooled image does.

@@ -62,7 +62,6 @@ void share_buffers_in_place(Lowered& network) {
         [&](auto& step) {
           using T = std::decay_t<decltype(step)>;
           if constexpr (requires { step.src; }) resolve(step.src);
-          if constexpr (requires { step.gate; }) resolve(step.gate);
           if constexpr (requires { step.residual; }) resolve(step.residual);
           if constexpr (requires { step.joined; }) resolve(step.joined);
           if constexpr (requires { step.features; }) resolve(step.features);
@@ -71,7 +70,7 @@ void share_buffers_in_place(Lowered& network) {
           if constexpr (requires { step.priors; }) std::ranges::for_each(step.priors, resolve);
           if constexpr (std::is_same_v<T, ConvStep>)  // what is convolved itself is read by more than its own pixel
             if (step.residual.buffer != step.src.buffer) try_share(step.residual, step.dst, static_cast<int>(i));
-          if constexpr (std::is_same_v<T, ChannelScaleStep>) try_share(step.src, step.dst, static_cast<int>(i));
+          if constexpr (std::is_same_v<T, SqueezeExciteStep>) try_share(step.src, step.dst, static_cast<int>(i));
         },
         network.ops[i].step);
   }

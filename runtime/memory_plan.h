@@ -16,7 +16,7 @@ struct MemoryPlan {
 
 inline constexpr std::size_t kArenaAlignment = 64;
 
-// Makes an operation that adds a shortcut, or scales channels, write over an input that nobody reads afterwards.
+// Makes an operation that adds a shortcut, or gates channels, write over an input that nobody reads afterwards.
 void share_buffers_in_place(Lowered& network);
 
 // Two buffers share memory when one is dead before the other is written. scratch_bytes: per operation. With `keep_all`, every

@@ -39,14 +39,14 @@ class Survey {
   const Value& at(const Place& p) const { return values_[static_cast<std::size_t>(p.buffer)]; }
 
   bool is_map(const AnyStep& step) const {
-    if (std::holds_alternative<PyramidPoolStep>(step) || std::holds_alternative<GlobalAverageStep>(step)) return false;
+    if (std::holds_alternative<PyramidPoolStep>(step)) return false;
     const auto* conv = std::get_if<ConvStep>(&step);
     return !conv || conv->src.buffer == network_.input.buffer || at(conv->src).map;
   }
 
   bool is_non_negative(const AnyStep& step) const {
     if (const auto* conv = std::get_if<ConvStep>(&step)) return conv->relu;
-    if (const auto* scale = std::get_if<ChannelScaleStep>(&step)) return scale->relu;
+    if (const auto* gated = std::get_if<SqueezeExciteStep>(&step)) return gated->relu;
     if (const auto* pool = std::get_if<MaxPoolStep>(&step)) return at(pool->src).non_negative;
     if (const auto* resize = std::get_if<ResizeStep>(&step)) return at(resize->src).non_negative;
     return false;

@@ -3,16 +3,14 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/channel_scale.h"
 #include "kernels/cuda/device.h"
 #include "kernels/error.h"
-#include "kernels/fully_connected.h"
-#include "kernels/global_average.h"
 #include "kernels/max_pool.h"
 #include "kernels/pyramid_head.h"
 #include "kernels/pyramid_pool.h"
 #include "kernels/quantise.h"
 #include "kernels/resize_bilinear.h"
+#include "kernels/squeeze_excite.h"
 #include "kernels/transposed_conv.h"
 #include "runtime/fold.h"
 
@@ -119,8 +117,8 @@ std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
   if (const auto* conv = std::get_if<ConvStep>(&op.step)) {
     prepare_conv(*conv);
     bytes = convs_[scratch_sizes_.size()]->scratch_bytes();
-  } else if (const auto* average = std::get_if<GlobalAverageStep>(&op.step)) {
-    bytes = scratch_bytes(device_, GlobalAverage{view(average->src), view(average->dst), nullptr});
+  } else if (const auto* gate = std::get_if<SqueezeExciteStep>(&op.step)) {
+    bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
   } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
     std::vector<MutView> grids;
     for (const Place& p : pool->grids) grids.push_back(view(p));
@@ -172,23 +170,12 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const MaxPoolStep
 }
 
 template <typename Device>
-BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const GlobalAverageStep& s) {
-  return simple(network_.ops[i], "global average",
-                GlobalAverage{view(s.src), view(s.dst), reinterpret_cast<float*>(scratch(i).data())});
-}
-
-template <typename Device>
-BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const LinearStep& s) {
-  const float* weights = parameter(s.tensors + ".weight");
-  return simple(network_.ops[i], "fully connected",
-                FullyConnected{view(s.src), weights, parameter(s.tensors + ".bias"), s.activation, view(s.dst)});
-}
-
-template <typename Device>
-BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ChannelScaleStep& s) {
-  const View residual = s.residual ? View(view(s.residual)) : View{};
-  return simple(network_.ops[i], std::string("channel scale") + (s.residual ? " +add" : "") + (s.relu ? " +relu" : ""),
-                ChannelScale{view(s.src), view(s.gate), residual, s.relu, view(s.dst)});
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const SqueezeExciteStep& s) {
+  const float *squeeze = parameter(s.squeeze + ".weight"), *squeeze_bias = parameter(s.squeeze + ".bias");
+  const float *excite = parameter(s.excite + ".weight"), *excite_bias = parameter(s.excite + ".bias");
+  return simple(network_.ops[i], std::string("squeeze excite") + (s.residual ? " +add" : "") + (s.relu ? " +relu" : ""),
+                SqueezeExcite{view(s.src), s.residual ? View(view(s.residual)) : View{}, s.hidden, squeeze, squeeze_bias,
+                              excite, excite_bias, s.relu, view(s.dst), scratch(i)});
 }
 
 // The two kernels that take lists keep them alive in their closures.

@@ -41,9 +41,7 @@ class StepBinder {
   BoundStep<Device> simple(const LoweredOp& op, std::string operation, Kernel kernel);
   BoundStep<Device> bind_step(std::size_t i, const ConvStep& s);
   BoundStep<Device> bind_step(std::size_t i, const MaxPoolStep& s);
-  BoundStep<Device> bind_step(std::size_t i, const GlobalAverageStep& s);
-  BoundStep<Device> bind_step(std::size_t i, const LinearStep& s);
-  BoundStep<Device> bind_step(std::size_t i, const ChannelScaleStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const SqueezeExciteStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidPoolStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidHeadStep& s);
   BoundStep<Device> bind_step(std::size_t i, const ResizeStep& s);

@@ -1,4 +1,4 @@
-// Sums over rectangles of pixels, in an order that does not depend on when which block runs: what global_average and
+// Sums over rectangles of pixels, in an order that does not depend on when which block runs: what squeeze_excite and
 // pyramid_pool are made of.
 //
 // A block of columns x lanes threads sums one rectangle: a thread takes kWidth channels of every lanes-th pixel, then the lanes

@@ -18,7 +18,7 @@ def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        cases = "^fully_connected"  # a convolution would take minutes
+        cases = "^squeeze_excite .*x4x4x"  # a convolution would take minutes
         done = run(program, "--device", "cuda", "--benchmark_min_time=0.0001", f"--benchmark_filter={cases}",
                    f"--benchmark_out={report}", "--benchmark_out_format=json")  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
@@ -31,7 +31,7 @@ def main():
             for counter in ("us", "GB/s", "TFLOP/s", "% of peak", "bytes", "flops", "count"):
                 assert r[counter] > 0, (name, counter)
             assert "peer us" not in r, name
-        assert runs["fully_connected 256->16 relu f32"]["flops"] >= 2 * 256 * 16, runs
+        assert runs["squeeze_excite 1x4x4x256 f16"]["flops"] >= 4 * 256 * 16, runs
 
         means = run(sys.executable, ROOT / "benchmarks" / "plot.py", report)
         assert means.returncode == 0 and means.stdout == "", means.stdout + means.stderr

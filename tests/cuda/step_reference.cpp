@@ -129,43 +129,63 @@ std::vector<ExpectedMap> StepReference::expect(const MaxPoolStep& s) const {
   return {e};
 }
 
-std::vector<ExpectedMap> StepReference::expect(const GlobalAverageStep& s) const {
-  ExpectedMap e = blank(s.dst);
-  const Map src = read_(s.src);
-  const double pixels = static_cast<double>(src.shape.h) * src.shape.w;
-  each(src.shape, [&](int n, int y, int x, int c) {
-    e.value.at(n, 0, 0, c) += src.at(n, y, x, c) / pixels;
-    e.bound.at(n, 0, 0, c) += std::abs(src.at(n, y, x, c)) * kEps;  // pixels x eps x mean magnitude
-  });
-  return {e};
-}
+namespace {
 
-std::vector<ExpectedMap> StepReference::expect(const LinearStep& s) const {
-  ExpectedMap e = blank(s.dst);
-  const Map src = read_(s.src);
-  const std::vector<float> weights = read_all(file_, s.tensors + ".weight"), bias = read_all(file_, s.tensors + ".bias");
-  const int inputs = src.shape.c;
-  each(s.dst.shape, [&](int n, int, int, int o) {
-    double sum = bias.empty() ? 0 : bias[static_cast<std::size_t>(o)], magnitude = std::abs(sum);
-    for (int i = 0; i < inputs; ++i) {
-      const double term = src.at(n, 0, 0, i) * double{weights[static_cast<std::size_t>(o * inputs + i)]};
-      sum += term, magnitude += std::abs(term);
+// Numbers of channels with what each may be wrong by.
+struct Channels {
+  std::vector<double> value, bound;
+};
+
+// weights times x plus bias, in f32: the roundings of as many products and additions, on top of what x is wrong by.
+Channels linear(const std::vector<float>& weights, const std::vector<float>& bias, int outputs, const Channels& x) {
+  Channels y{std::vector<double>(static_cast<std::size_t>(outputs)), std::vector<double>(static_cast<std::size_t>(outputs))};
+  const std::size_t inputs = x.value.size();
+  for (std::size_t o = 0; o < y.value.size(); ++o) {
+    double sum = bias.empty() ? 0 : bias[o], magnitude = std::abs(sum), inherited = 0;
+    for (std::size_t i = 0; i < inputs; ++i) {
+      const double w = weights[o * inputs + i];
+      sum += w * x.value[i];
+      magnitude += std::abs(w) * (std::abs(x.value[i]) + x.bound[i]), inherited += std::abs(w) * x.bound[i];
     }
-    double bound = (inputs + 2) * kEps * magnitude, value = sum;
-    if (s.activation == Activation::kRelu) value = std::max(sum, 0.0);
-    if (s.activation == Activation::kSigmoid) value = 1 / (1 + std::exp(-sum)), bound = bound / 4 + 1e-6;
-    e.value.at(n, 0, 0, o) = value, e.bound.at(n, 0, 0, o) = bound;
-  });
-  return {e};
+    y.value[o] = sum, y.bound[o] = inherited + (static_cast<double>(inputs) + 2) * kEps * magnitude;
+  }
+  return y;
 }
 
-std::vector<ExpectedMap> StepReference::expect(const ChannelScaleStep& s) const {
+Channels means(const Map& src, int n) {
+  const auto channels = static_cast<std::size_t>(src.shape.c);
+  Channels m{std::vector<double>(channels), std::vector<double>(channels)};
+  const double pixels = static_cast<double>(src.shape.h) * src.shape.w;
+  for (int y = 0; y < src.shape.h; ++y)
+    for (int x = 0; x < src.shape.w; ++x)
+      for (std::size_t c = 0; c < channels; ++c) {
+        const double v = src.at(n, y, x, static_cast<int>(c));
+        m.value[c] += v / pixels, m.bound[c] += (pixels + 2) * kEps * std::abs(v) / pixels;
+      }
+  return m;
+}
+
+}  // namespace
+
+std::vector<ExpectedMap> StepReference::expect(const SqueezeExciteStep& s) const {
   ExpectedMap e = blank(s.dst);
-  const Map src = read_(s.src), gate = read_(s.gate), residual = s.residual ? read_(s.residual) : Map{};
+  const Map src = read_(s.src), residual = s.residual ? read_(s.residual) : Map{};
+  std::vector<Channels> gates;
+  for (int n = 0; n < src.shape.n; ++n) {
+    Channels hidden =
+        linear(read_all(file_, s.squeeze + ".weight"), read_all(file_, s.squeeze + ".bias"), s.hidden, means(src, n));
+    for (double& v : hidden.value) v = std::max(v, 0.0);
+    gates.push_back(linear(read_all(file_, s.excite + ".weight"), read_all(file_, s.excite + ".bias"), src.shape.c, hidden));
+    for (double& v : gates.back().value) v = 1 / (1 + std::exp(-v));
+    for (double& b : gates.back().bound) b = b / 4 + 4 * kEps;  // the sigmoid's slope; exp, addition, division
+  }
   each(s.dst.shape, [&](int n, int y, int x, int c) {
-    const double product = src.at(n, y, x, c) * gate.at(n, 0, 0, c), other = s.residual ? residual.at(n, y, x, c) : 0;
+    const Channels& gate = gates[static_cast<std::size_t>(n)];
+    const double v = src.at(n, y, x, c), other = s.residual ? residual.at(n, y, x, c) : 0;
+    const double product = v * gate.value[static_cast<std::size_t>(c)];
+    const double inherited = std::abs(v) * gate.bound[static_cast<std::size_t>(c)];
     e.value.at(n, y, x, c) = relu_if(s.relu, product + other);
-    e.bound.at(n, y, x, c) = 2 * kEps * (std::abs(product) + std::abs(other));
+    e.bound.at(n, y, x, c) = inherited + 2 * kEps * (std::abs(product) + inherited + std::abs(other));
   });
   return {e};
 }

@@ -44,9 +44,7 @@ class StepReference {
  private:
   std::vector<ExpectedMap> expect(const ConvStep& s) const;
   std::vector<ExpectedMap> expect(const MaxPoolStep& s) const;
-  std::vector<ExpectedMap> expect(const GlobalAverageStep& s) const;
-  std::vector<ExpectedMap> expect(const LinearStep& s) const;
-  std::vector<ExpectedMap> expect(const ChannelScaleStep& s) const;
+  std::vector<ExpectedMap> expect(const SqueezeExciteStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidPoolStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidHeadStep& s) const;
   std::vector<ExpectedMap> expect(const ResizeStep& s) const;

@@ -28,7 +28,7 @@ inline const std::vector<MaxPoolCase> kMaxPool{
     {"init.0", {1, 256, 256, 256}, 2, 2, 0},
 };
 
-// Tensors without geometry: global_average, channel_scale.
+// Tensors without geometry: squeeze_excite.
 struct MapCase {
   const char* name;
   Shape src;

@@ -1,0 +1,173 @@
+#include "kernels/squeeze_excite.h"
+
+#include <algorithm>
+
+#include "tests/kernels/pool_cases.h"
+#include "tests/support/backends.h"
+#include "tests/support/checks.h"
+
+namespace mfs::core::test {
+namespace {
+
+enum class Place { kOwn, kSrc, kResidual };
+
+struct Weights {
+  Weights(int channels, int hidden)
+      : squeeze(random_values({1, 1, hidden, channels}, DType::kF32, 0, 5)),
+        squeeze_bias(random_values({1, 1, 1, hidden}, DType::kF32, 0, 6)),
+        excite(random_values({1, 1, channels, hidden}, DType::kF32, 0, 7)),
+        excite_bias(random_values({1, 1, 1, channels}, DType::kF32, 0, 8)) {}
+  Tensor squeeze, squeeze_bias, excite, excite_bias;
+};
+
+struct Value {
+  double value = 0, bound = 0;
+};
+
+// Row `row` of weights times x, plus a bias: as many products and additions as terms, over what x is already wrong by.
+Value product(const Tensor& weights, int row, const Tensor* bias, const std::vector<Value>& x) {
+  Value v{bias ? bias->at(0, 0, 0, row) : 0, 0};
+  double magnitude = std::abs(v.value), inherited = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double w = weights.at(0, 0, row, static_cast<int>(i));
+    v.value += w * x[i].value;
+    magnitude += std::abs(w) * (std::abs(x[i].value) + x[i].bound), inherited += std::abs(w) * x[i].bound;
+  }
+  v.bound = inherited + (static_cast<double>(x.size()) + 2) * kEps * magnitude;
+  return v;
+}
+
+std::vector<Value> gates(const Tensor& src, int n, const Weights& w, int hidden, bool biases) {
+  const Shape& s = src.shape();
+  const double area = static_cast<double>(s.h) * s.w;
+  std::vector<Value> means(static_cast<std::size_t>(s.c)), inner, outer;
+  for (int c = 0; c < s.c; ++c) {
+    Value& mean = means[static_cast<std::size_t>(c)];
+    for (int y = 0; y < s.h; ++y)
+      for (int x = 0; x < s.w; ++x) {
+        const double v = src.at(n, y, x, c);
+        mean.value += v / area, mean.bound += std::abs(v) / area;
+      }
+    mean.bound *= (area + 2) * kEps;  // any order of `area` additions, the factor 1 / area, the multiplication
+  }
+  for (int i = 0; i < hidden; ++i) {
+    inner.push_back(product(w.squeeze, i, biases ? &w.squeeze_bias : nullptr, means));
+    inner.back().value = std::max(inner.back().value, 0.0);  // moves apart no two numbers
+  }
+  for (int c = 0; c < s.c; ++c) {
+    const Value v = product(w.excite, c, biases ? &w.excite_bias : nullptr, inner);
+    // The sigmoid's slope is at most 1/4; exp, addition and division add 4 roundings.
+    outer.push_back({1 / (1 + std::exp(-v.value)), v.bound / 4 + 4 * kEps});
+  }
+  return outer;
+}
+
+struct Options {
+  bool residual = true, relu = true, biases = true;
+  Place place = Place::kOwn;
+};
+
+void check_case(const cases::MapCase& k, DType dtype, const Backend& backend, const Options& o) {
+  CAPTURE(dtype);
+  CAPTURE(backend);
+  CAPTURE(o.residual);
+  CAPTURE(o.relu);
+  CAPTURE(static_cast<int>(o.place));
+  const int hidden = std::max(k.src.c / 16, 3);
+  Weights w(k.src.c, hidden);
+  const Tensor in = random_values(k.src, dtype, k.src.c + k.gap, 10),
+               add = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
+  Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 10),
+         shortcut = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
+  Tensor own(k.src, dtype, k.src.c + 3 * k.gap);
+  Tensor& dst = o.place == Place::kSrc ? src : o.place == Place::kResidual ? shortcut : own;
+  SqueezeExcite op{src.view(), o.residual ? View(shortcut.view()) : View()};
+  op.hidden = hidden, op.squeeze = w.squeeze.floats(), op.excite = w.excite.floats();
+  if (o.biases) op.squeeze_bias = w.squeeze_bias.floats(), op.excite_bias = w.excite_bias.floats();
+  op.relu = o.relu, op.dst = dst.view();
+  if (!backend.takes(cost(op))) return;
+  GuardedBytes scratch(scratch_bytes(backend, op));
+  op.scratch = scratch.span();
+  MFS_REQUIRE_OK(run(backend, op));
+  std::vector<std::vector<Value>> gate;
+  for (int n = 0; n < k.src.n; ++n) gate.push_back(gates(in, n, w, hidden, o.biases));
+  MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
+                    const Value g = gate[static_cast<std::size_t>(n)][static_cast<std::size_t>(c)];
+                    const double v = in.at(n, y, x, c), shift = o.residual ? add.at(n, y, x, c) : 0;
+                    const double sum = v * g.value + shift, value = o.relu ? std::max(sum, 0.0) : sum;
+                    const double inherited = std::abs(v) * g.bound;
+                    const double arithmetic =  // one product, one sum
+                        inherited + kEps * (2 * (std::abs(v * g.value) + inherited) + std::abs(shift));
+                    return Expected{value, arithmetic + rounding(dtype, std::abs(value) + arithmetic)};
+                  }));
+  CHECK(scratch.canaries_intact());
+}
+
+TEST_CASE("squeeze_excite matches the double-precision reference, in place too") {
+  for (const auto& k : cases::kMaps) SUBCASE(k.name) {
+      const bool small = k.src.elements() < 10000;
+      for (const DType dtype : kDTypes) {
+        for (const Backend& backend : backends()) {
+          check_case(k, dtype, backend, {.place = Place::kResidual});
+          if (!small) continue;
+          check_case(k, dtype, backend, {.place = Place::kSrc});
+          check_case(k, dtype, backend, {.relu = false, .biases = false});
+          check_case(k, dtype, backend, {.residual = false});
+          check_case(k, dtype, backend, {.residual = false, .relu = false, .place = Place::kSrc});
+        }
+      }
+    }
+}
+
+// Means of whole numbers over 2^k pixels, and weights of one entry: every step but the sigmoid is exact.
+TEST_CASE("squeeze_excite gates a channel by the channel that its weights name") {
+  constexpr int kChannels = 40, kHidden = 5;
+  for (const DType dtype : kDTypes) {
+    for (const Backend& backend : backends()) {
+      CAPTURE(dtype);
+      CAPTURE(backend);
+      Tensor src({2, 4, 8, kChannels}, dtype), dst({2, 4, 8, kChannels}, dtype);
+      Tensor squeeze({1, 1, kHidden, kChannels}, DType::kF32), excite({1, 1, kChannels, kHidden}, DType::kF32);
+      for (int n = 0; n < 2; ++n)
+        for (int y = 0; y < 4; ++y)
+          for (int x = 0; x < 8; ++x)
+            for (int c = 0; c < kChannels; ++c) src.set(n, y, x, c, (c + n) % 4 - 1);
+      for (int i = 0; i < kHidden; ++i)
+        for (int c = 0; c < kChannels; ++c) squeeze.set(0, 0, i, c, c == 7 * i), excite.set(0, 0, c, i, c % kHidden == i);
+      SqueezeExcite op{src.view(), {}, kHidden, squeeze.floats(), nullptr, excite.floats(), nullptr, false, dst.view(), {}};
+      GuardedBytes scratch(scratch_bytes(backend, op));
+      op.scratch = scratch.span();
+      MFS_REQUIRE_OK(run(backend, op));
+      MFS_CHECK_CLOSE(dst, ([&](int n, int, int, int c) {
+                        const double mean = (c % kHidden * 7 + n) % 4 - 1, value = (c + n) % 4 - 1;
+                        const double gated = value / (1 + std::exp(-std::max(mean, 0.0)));
+                        const double arithmetic = 6 * kEps * std::abs(value);
+                        return Expected{gated, arithmetic + rounding(dtype, std::abs(gated) + arithmetic)};
+                      }));
+    }
+  }
+}
+
+TEST_CASE("squeeze_excite refuses what does not fit") {
+  const Tensor src({1, 2, 2, 3}, DType::kF32), half({1, 2, 2, 3}, DType::kBF16);
+  Tensor dst({1, 2, 2, 3}, DType::kF32), wrong({1, 2, 1, 3}, DType::kF32);
+  const float weights[6] = {};
+  SqueezeExcite good{src.view(), {}, 2, weights, nullptr, weights, nullptr, true, dst.view(), {}};
+  CHECK(check(good));
+  const auto with = [&](auto change) {
+    SqueezeExcite op = good;
+    change(op);
+    return op;
+  };
+  MFS_CHECK_REFUSED(with([](auto& op) { op.src.data = nullptr; }), "src has no data");
+  MFS_CHECK_REFUSED(with([](auto& op) { op.squeeze = nullptr; }), "no weights");
+  MFS_CHECK_REFUSED(with([](auto& op) { op.excite = nullptr; }), "no weights");
+  MFS_CHECK_REFUSED(with([](auto& op) { op.hidden = 0; }), "no hidden channels");
+  MFS_CHECK_REFUSED(with([&](auto& op) { op.residual = half.view(); }), "residual is bf16");
+  MFS_CHECK_REFUSED(with([&](auto& op) { op.dst = wrong.view(); }), "dst is 1x2x1x3");
+  const Status no_scratch = run(backends().front().device, good);
+  CHECK(no_scratch.message().find("bytes of scratch") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace mfs::core::test
