@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cstdio>
 #include <iostream>
+#include <new>
 
 namespace mfs::tools {
 namespace {
@@ -51,6 +53,24 @@ int exit_status(mfs_status status) {
   }
 }
 
+int run_program(const char* name, const std::function<int()>& body) {
+  const auto failed = [&](int status, const char* sentence, const char* end = "") {
+    std::fprintf(stderr, "%s: %s\n%s", name, sentence, end);
+    return status;
+  };
+  try {
+    return body();
+  } catch (const UsageError& error) {
+    return failed(2, error.what(), ("Run " + std::string(name) + " --help for the options.\n").c_str());
+  } catch (const Error& error) {
+    return failed(exit_status(error.status()), error.what());
+  } catch (const std::bad_alloc&) {
+    return failed(exit_status(MFS_OUT_OF_MEMORY), "out of memory");
+  } catch (const std::exception& error) {
+    return failed(1, error.what());
+  }
+}
+
 void add_network_options(CLI::App& app, NetworkOptions& o) {
   app.add_option("--size", o.size, "Network size: multiples of 8 (VGG: 32) from 64 on; native = the photo's [as trained]")
       ->type_name("N|WxH|native")
@@ -59,7 +79,7 @@ void add_network_options(CLI::App& app, NetworkOptions& o) {
       ->type_name("DEVICE")
       ->group(kGroup)
       ->check(CLI::Validator(device_problem, "", ""));
-  app.add_option("--precision", o.precision, "auto, f32 or int8 (CPU), bf16, f16 (GPU) [auto]")
+  app.add_option("--precision", o.precision, "auto, f32 (CPU), bf16, f16 (GPU), int8 (CPU, calibrated weights) [auto]")
       ->type_name("TYPE")
       ->group(kGroup)
       ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "int8", "fp8"}).description(""));

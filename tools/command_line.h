@@ -1,6 +1,7 @@
-// What the command lines of mfs_infer and mfs_eval share: the options of the network, and how a mistake is told.
+// What the programs' command lines share: the options of the network, and how a mistake is told.
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +16,9 @@ namespace mfs::tools {
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// Runs a program and returns its exit status. What `body` throws is told on standard error in one sentence.
+int run_program(const char* name, const std::function<int()>& body);
 
 // What the program returns for a failure with this status.
 int exit_status(mfs_status status);

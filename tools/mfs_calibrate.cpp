@@ -1,17 +1,14 @@
 // Runs photos through the network in f32 and writes a copy of its weights with the ranges of the activations: what int8 needs.
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <exception>
-#include <new>
 #include <optional>
 
 #include "tools/atomic_file.h"
-#include "tools/clicks.h"
 #include "tools/command_line.h"
 #include "tools/eval_clicks.h"
 #include "tools/eval_dataset.h"
 #include "tools/interrupt.h"
 #include "tools/load_model.h"
+#include "tools/read_clicks.h"
 
 namespace mfs::tools {
 namespace {
@@ -22,7 +19,7 @@ constexpr const char* kDescription =
     "  mfs_calibrate --dataset data/photos-with-masks --limit 100 -o calibrated.safetensors\n";
 
 constexpr const char* kFooter =
-    "The network runs on the CPU in f32; of every activation that int8 rounds, the range is kept whose 255 steps lose least.\n"
+    "The network runs on the CPU in f32; of every activation that int8 rounds, the largest value is kept.\n"
     "Take some dozens of photos like those that int8 will see, but none that its accuracy will be measured on.\n\n"
     "A data set is a folder with img/ (photos) and gt/ (masks of the same name: 255 object, 0 background, 128 ignored); the "
     "tap\n"
@@ -77,6 +74,7 @@ class Observer {
   }
 
   bool uses_taps() const { return uses_taps_; }
+  void expect(std::size_t photos) { console_.enable_progress(photos); }
   void add(const std::string& name, const Photo& photo, const std::vector<Point>& taps) {
     console_.progress(done_++, name);
     try {
@@ -106,13 +104,9 @@ class Observer {
 };
 
 void observe_photos(const CalibrateOptions& o, Observer& observer) {
-  std::optional<ClicksFile> clicks;
-  if (!o.clicks.empty()) {
-    const std::vector<std::uint8_t> content = read_file(o.clicks);
-    clicks.emplace(std::string_view(reinterpret_cast<const char*>(content.data()), content.size()));
-  } else if (observer.uses_taps()) {
-    throw UsageError("no tap: add --clicks FILE");
-  }
+  const std::optional<ClicksFile> clicks = read_clicks(o.clicks);
+  if (!clicks && observer.uses_taps()) throw UsageError("no tap: add --clicks FILE");
+  observer.expect(o.photos.size());
   for (const std::string& path : o.photos) {
     if (interrupting_signal() != 0) return;
     const std::vector<Point>* taps = clicks ? clicks->find(path, path) : nullptr;
@@ -127,7 +121,9 @@ void observe_photos(const CalibrateOptions& o, Observer& observer) {
 }
 
 void observe_dataset(const CalibrateOptions& o, Observer& observer) {
-  for (const Instance& instance : list_instances({"", o.dataset}, o.limit)) {
+  const std::vector<Instance> instances = list_instances({"", o.dataset}, o.limit);
+  observer.expect(instances.size());
+  for (const Instance& instance : instances) {
     if (interrupting_signal() != 0) return;
     if (!instance.problem.empty()) throw FileError(instance.problem);
     const Scene scene = decode_instance(instance, read_instance(instance));
@@ -151,34 +147,15 @@ int run(const CalibrateOptions& o, Console& console) {
   return 0;
 }
 
-int main_or_throw(int argc, char** argv) {
-  const std::optional<CalibrateOptions> options = parse_calibrate_options(argc, argv);
-  if (!options) return 0;
-  Console console("mfs_calibrate", options->quiet, options->verbose);
-  try {
-    return run(*options, console);
-  } catch (const ClicksError& error) {
-    throw UsageError("--clicks: '" + options->clicks + "' " + error.what());
-  } catch (const Error& error) {
-    console.error(error.what());
-    return exit_status(error.status());
-  }
-}
-
 }  // namespace
 }  // namespace mfs::tools
 
 int main(int argc, char** argv) {
-  try {
-    return mfs::tools::main_or_throw(argc, argv);
-  } catch (const mfs::tools::UsageError& error) {
-    std::fprintf(stderr, "mfs_calibrate: %s\nRun mfs_calibrate --help for the options.\n", error.what());
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::fputs("mfs_calibrate: out of memory\n", stderr);
-    return 4;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "mfs_calibrate: %s\n", error.what());
-    return 1;
-  }
+  using namespace mfs::tools;  // NOLINT: the program is this namespace's
+  return run_program("mfs_calibrate", [&] {
+    const std::optional<CalibrateOptions> options = parse_calibrate_options(argc, argv);
+    if (!options) return 0;
+    Console console("mfs_calibrate", options->quiet, options->verbose);
+    return run(*options, console);
+  });
 }

@@ -1,9 +1,6 @@
 // Mean IoU over data sets with simulated taps: the command line around the evaluation.
 #include <algorithm>
-#include <cstdio>
-#include <exception>
 #include <map>
-#include <new>
 #include <optional>
 
 #include "tools/atomic_file.h"
@@ -125,32 +122,15 @@ int run(EvalOptions options, Console& console) {
   return failed ? 1 : 0;
 }
 
-int main_or_throw(int argc, char** argv) {
-  const std::optional<EvalOptions> options = parse_eval_options(argc, argv);
-  if (!options) return 0;
-  Console console("mfs_eval", options->quiet, options->verbose);
-  try {
-    return run(*options, console);
-  } catch (const Error& error) {
-    console.error(error.what());
-    return exit_status(error.status());
-  }
-}
-
 }  // namespace
 }  // namespace mfs::tools
 
 int main(int argc, char** argv) {
-  try {
-    return mfs::tools::main_or_throw(argc, argv);
-  } catch (const mfs::tools::UsageError& error) {
-    std::fprintf(stderr, "mfs_eval: %s\nRun mfs_eval --help for the options.\n", error.what());
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::fputs("mfs_eval: out of memory\n", stderr);
-    return 4;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "mfs_eval: %s\n", error.what());
-    return 1;
-  }
+  using namespace mfs::tools;  // NOLINT: the program is this namespace's
+  return run_program("mfs_eval", [&] {
+    const std::optional<EvalOptions> options = parse_eval_options(argc, argv);
+    if (!options) return 0;
+    Console console("mfs_eval", options->quiet, options->verbose);
+    return run(*options, console);
+  });
 }

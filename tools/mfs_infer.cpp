@@ -1,32 +1,18 @@
 // Photos in, masks out: the command line around the library's public interface.
 #include <algorithm>
-#include <cstdio>
-#include <exception>
 #include <memory>
 #include <optional>
 
 #include "tools/atomic_file.h"
-#include "tools/clicks.h"
 #include "tools/console.h"
 #include "tools/interrupt.h"
 #include "tools/jobs.h"
 #include "tools/options.h"
+#include "tools/read_clicks.h"
 #include "tools/segmenter.h"
 
 namespace mfs::tools {
 namespace {
-
-std::optional<ClicksFile> read_clicks(const std::string& path) {
-  if (path.empty()) return std::nullopt;
-  try {
-    const std::vector<std::uint8_t> content = read_file(path);
-    return ClicksFile({reinterpret_cast<const char*>(content.data()), content.size()});
-  } catch (const FileError& error) {
-    throw UsageError(std::string("--clicks: ") + error.what());
-  } catch (const ClicksError& error) {
-    throw UsageError("--clicks: '" + path + "' " + error.what());
-  }
-}
 
 void report(const PhotoResult& result, const Options& options, const ModelInfo& model, Console& console) {
   // Sentences about files name the file already.
@@ -106,32 +92,15 @@ int run(const Options& options, Console& console) {
   return status;
 }
 
-int main_or_throw(int argc, char** argv) {
-  const std::optional<Options> options = parse_options(argc, argv);
-  if (!options) return 0;
-  Console console("mfs_infer", options->quiet, options->verbose);
-  try {
-    return run(*options, console);
-  } catch (const Error& error) {
-    console.error(error.what());
-    return exit_status(error.status());
-  }
-}
-
 }  // namespace
 }  // namespace mfs::tools
 
 int main(int argc, char** argv) {
-  try {
-    return mfs::tools::main_or_throw(argc, argv);
-  } catch (const mfs::tools::UsageError& error) {
-    std::fprintf(stderr, "mfs_infer: %s\nRun mfs_infer --help for the options.\n", error.what());
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::fputs("mfs_infer: out of memory\n", stderr);
-    return 4;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "mfs_infer: %s\n", error.what());
-    return 1;
-  }
+  using namespace mfs::tools;  // NOLINT: the program is this namespace's
+  return run_program("mfs_infer", [&] {
+    const std::optional<Options> options = parse_options(argc, argv);
+    if (!options) return 0;
+    Console console("mfs_infer", options->quiet, options->verbose);
+    return run(*options, console);
+  });
 }

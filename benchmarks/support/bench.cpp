@@ -83,7 +83,7 @@ void run_turns(benchmark::State& state, const Problem& problem, Stopwatch& ours,
   double best = 0;
   for (std::size_t i = 0; i < rivals.size(); ++i) {
     const double peer = median(std::move(theirs[i]));
-    state.counters[rivals[i].library + " us"] = peer * 1e6;
+    state.counters[rivals[i].name + " us"] = peer * 1e6;
     if (best == 0 || peer < best) best = peer;
     label.append(label.empty() ? "" : " | ").append(rivals[i].algorithm);
   }

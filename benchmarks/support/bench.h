@@ -15,7 +15,7 @@ namespace mfs::bench {
 
 // The same problem solved by somebody else.
 struct Rival {
-  std::string library, algorithm;
+  std::string name, algorithm;
   std::unique_ptr<Stopwatch> watch;
 };
 

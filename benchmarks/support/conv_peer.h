@@ -27,7 +27,7 @@ class ConvPeer {
 
 // Some algorithms of a library, those first that its own heuristics prefer.
 struct ConvPeers {
-  std::string library;  // "cuDNN 9.19.0"
+  std::string name;  // "cuDNN 9.19.0"
   std::vector<std::unique_ptr<ConvPeer>> choices;
   std::string why_none;  // a sentence when there are none
 };

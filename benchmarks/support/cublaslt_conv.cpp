@@ -140,7 +140,7 @@ class CublasLtPeer final : public ConvPeer {
 };
 
 void collect(const Conv& problem, int most, ConvPeers& peers) {
-  peers.library = api().name();
+  peers.name = api().name();
   const auto product = std::make_shared<const Product>(problem);
   cublasLtMatmulPreference_t raw = nullptr;
   api().require(api().create_preference(&raw), "describe what matters");
@@ -165,7 +165,7 @@ void collect(const Conv& problem, int most, ConvPeers& peers) {
 }  // namespace
 
 ConvPeers cublaslt_peers(const Conv& problem, int most) {
-  ConvPeers peers{.library = "cuBLASLt", .choices = {}, .why_none = "cuBLASLt has no algorithm for this"};
+  ConvPeers peers{.name = "cuBLASLt", .choices = {}, .why_none = "cuBLASLt has no algorithm for this"};
   if (problem.kernel != 1 || problem.stride != 1 || problem.pad != 0 || problem.dtype == DType::kF32) {
     peers.why_none = "a matrix product is only a 1x1 convolution with stride 1";
     return peers;

@@ -138,9 +138,9 @@ Rival best_of(const Bench<Cuda>& bench, const Conv& problem, const ConvPeers& pe
       const double time = median(std::move(seconds));
       if (best.watch && time >= shortest) continue;
       shortest = time;
-      best = {peers.library.substr(0, peers.library.find(' ')), choice->algorithm(), std::move(watch)};
+      best = {peers.name.substr(0, peers.name.find(' ')), choice->algorithm(), std::move(watch)};
     } catch (const Error& e) {
-      why = peers.library + ", " + choice->algorithm() + ": " + e.what();
+      why = peers.name + ", " + choice->algorithm() + ": " + e.what();
     }
   }
   return best;

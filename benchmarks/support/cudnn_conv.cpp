@@ -277,7 +277,7 @@ std::vector<Descriptor> proposals(const Api& api, const Target& target, const De
 }
 
 void collect(const Api& api, const Target& target, const Conv& problem, int most, ConvPeers& peers) {
-  peers.library = api.name();
+  peers.name = api.name();
   GraphBuilder builder(api, problem);
   const std::vector<Descriptor> operations = builder.operations();
   std::vector<cudnnBackendDescriptor_t> raw;
@@ -319,7 +319,7 @@ cudnnHandle_t handle() {
 }  // namespace
 
 ConvPeers cudnn_peers(const Conv& problem, int most) {
-  ConvPeers peers{.library = "cuDNN", .choices = {}, .why_none = "cuDNN has no engine for this"};
+  ConvPeers peers{.name = "cuDNN", .choices = {}, .why_none = "cuDNN has no engine for this"};
   try {
     collect(api(), {.handle = handle()}, problem, most, peers);
   } catch (const Error& e) {
@@ -329,7 +329,7 @@ ConvPeers cudnn_peers(const Conv& problem, int most) {
 }
 
 ConvPeers cudnn_peers_for(const std::string& device_properties, const Conv& problem, int most) {
-  ConvPeers peers{.library = "cuDNN", .choices = {}, .why_none = "cuDNN has no engine for this"};
+  ConvPeers peers{.name = "cuDNN", .choices = {}, .why_none = "cuDNN has no engine for this"};
   try {
     Descriptor properties(api(), CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, "describe a device");
     properties.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, device_properties.c_str(),

@@ -31,10 +31,10 @@ TEST_CASE("cuDNN plans the network's fused convolutions") {
   with_residual.residual = with_residual.relu = true;
   for (const Conv& problem : {dilated, stem, with_residual, pointwise(1024, 2048), pointwise(512, 1)}) {
     const ConvPeers peers = cudnn_peers_for(kH100, problem, kMost);
-    CAPTURE(peers.library);
+    CAPTURE(peers.name);
     CAPTURE(peers.why_none);
     CAPTURE(problem.kernel);
-    CHECK(peers.library.starts_with("cuDNN 9."));
+    CHECK(peers.name.starts_with("cuDNN 9."));
     CHECK(!peers.choices.empty());
     CHECK(peers.choices.size() <= kMost);
     for (const auto& choice : peers.choices) CHECK(choice->algorithm().starts_with("cuDNN engine "));
@@ -55,7 +55,7 @@ TEST_CASE("cuBLASLt takes 1x1 convolutions with stride 1, and says why it cannot
   strided.stride = 2, strided.dst = {1, 32, 32, 512};
   CHECK(cublaslt_peers(strided, 1).why_none.find("1x1 convolution with stride 1") != std::string::npos);
   const ConvPeers peers = cublaslt_peers(pointwise(256, 512), 4);
-  CHECK(peers.library.starts_with("cuBLASLt"));
+  CHECK(peers.name.starts_with("cuBLASLt"));
   if (peers.choices.empty()) CHECK(peers.why_none.starts_with("cuBLASLt could not"));
 }
 
