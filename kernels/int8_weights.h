@@ -5,8 +5,8 @@
 
 namespace mfs::core {
 
-// Each of `rows` rows of `count` values: scales[r] = max |value| / largest (1 where all are 0), levels = value / scale, rounded
-// to nearest, ties to even. Hence |level| <= largest, at most 127.
+// Each of `rows` rows of `count` values: scales[r] = max |value| / largest, levels = value / scale, rounded to nearest, ties to
+// even. Where all are below 2^-60 the scale is 1 and the levels are 0. Hence |level| <= largest, at most 127.
 void round_weights(const float* values, int rows, std::int64_t count, int largest, std::int8_t* levels, float* scales);
 
 }  // namespace mfs::core

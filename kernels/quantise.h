@@ -8,8 +8,8 @@
 
 namespace mfs::core {
 
-// dst = src / scale, rounded to nearest, ties to even, clamped to 0..255; a NaN becomes 0. src f32, dst u8, of one shape, NHWC,
-// any pitch. CPU only.
+// dst = src * (1 / scale), in f32, rounded to nearest, ties to even, clamped to 0..255; a NaN becomes 0. src f32, dst u8, of
+// one shape, NHWC, any pitch. CPU only.
 struct Quantise {
   View src;
   float scale = 1;  // above 0

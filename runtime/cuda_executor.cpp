@@ -92,10 +92,9 @@ Status CudaExecutor::queue_infer(const Cuda& cuda) const { return is_captured(cu
 
 // The first step waits for whatever is queued before, the others only for kernels of ours.
 Status CudaExecutor::run_steps(Cuda cuda) const {
-  constexpr int kProgrammatic = 90;  // from this capability on
   for (const BoundStep<Cuda>& step : network_.steps()) {
     if (Status s = step.run(cuda); !s) return s;
-    cuda.programmatic = cuda.capability >= kProgrammatic;
+    cuda.programmatic = device_.programmatic;
   }
   return {};
 }

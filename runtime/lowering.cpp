@@ -201,7 +201,7 @@ void Lowering::lower_gate(Value v) {
   absorb_add_relu(end, residual, step.relu);
   if (residual) step.residual = place(*residual);
   step.dst = new_place(op(end).shape, options_.dtype);
-  out_.ops.push_back({excite.tensors + ".scale", step});
+  out_.ops.push_back({excite.tensors.substr(0, excite.tensors.rfind('.')), step});  // "fusion.0.se"
   done_[index(v)] = true;
   finish(end, step.dst);
 }

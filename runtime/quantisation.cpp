@@ -62,22 +62,18 @@ std::string name_of_value(const Lowered& network, std::size_t writer) {
   return name.substr(0, name.find(" + "));
 }
 
-}  // namespace
-
-std::vector<QuantisedValue> quantised_values(const Lowered& network) {
+std::vector<QuantisedValue> values_of(const Lowered& network, const std::map<std::size_t, std::size_t>& read_in_int8) {
   std::set<std::size_t> writers;
-  for (const auto& [reader, writer] : Survey(network).read_in_int8) writers.insert(writer);
+  for (const auto& [reader, writer] : read_in_int8) writers.insert(writer);
   std::vector<QuantisedValue> values;
   for (const std::size_t w : writers) values.push_back({name_of_value(network, w), w});
   return values;
 }
 
-namespace {
-
 class Quantiser {
  public:
   Quantiser(Lowered& network, const Calibration& calibration) : network_(network), int8_(Survey(network).read_in_int8) {
-    for (const QuantisedValue& v : quantised_values(network)) {
+    for (const QuantisedValue& v : values_of(network, int8_)) {
       const auto range = calibration.ranges.find(v.name);
       if (range == calibration.ranges.end()) fail("has no range for " + v.name);
       rounded_[v.writer] = {v.name, range->second / kSteps, -1};
@@ -139,6 +135,10 @@ class Quantiser {
 };
 
 }  // namespace
+
+std::vector<QuantisedValue> quantised_values(const Lowered& network) {
+  return values_of(network, Survey(network).read_in_int8);
+}
 
 void quantise(Lowered& network, const Calibration& calibration) { Quantiser(network, calibration).run(); }
 

@@ -9,8 +9,6 @@
 namespace mfs::core {
 namespace {
 
-constexpr float kLeast = 0x1p-20f;  // a range of nothing has no steps
-
 // NaN if there is one.
 float largest_of(const View& values) {
   const Shape& s = values.shape;
@@ -30,8 +28,9 @@ float largest_of(const View& values) {
 
 void RangeStatistics::add(const std::string& name, const View& values) {
   const float largest = largest_of(values);
-  if (!std::isfinite(largest)) throw Error(Code::kUnsupported, "an activation is infinite or not a number: it has no range");
-  float& range = ranges_.try_emplace(name, kLeast).first->second;
+  if (!(largest <= kLargestRange))
+    throw Error(Code::kUnsupported, "an activation is too large or not a number: it has no range");
+  float& range = ranges_.try_emplace(name, kLeastRange).first->second;
   range = std::max(range, largest);
 }
 

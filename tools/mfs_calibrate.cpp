@@ -21,11 +21,10 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     "The network runs on the CPU in f32; of every activation that int8 rounds, the largest value is kept.\n"
     "Take some dozens of photos like those that int8 will see, but none that its accuracy will be measured on.\n\n"
-    "A data set is a folder with img/ (photos) and gt/ (masks of the same name: 255 object, 0 background, 128 ignored); the "
-    "tap\n"
-    "is the centre of the object.\n\n"
-    "Exit status: 0 done; 1 a photo or the output failed (nothing is written); 2 usage; 3 weights; 4 out of memory;\n"
-    "130 interrupted.";
+    "A data set is a folder with img/ (photos) and gt/ (masks of the same name: 255 object, 0 background, 128 ignored);\n"
+    "the tap is the centre of the object.\n\n"
+    "Exit status: 0 done; 1 a photo or the output failed (nothing is written); 2 usage; 3 weights; 4 out of memory, or a\n"
+    "network that the engine cannot run; 130 interrupted.";
 
 struct CalibrateOptions {
   std::vector<std::string> photos;
@@ -80,6 +79,7 @@ class Observer {
     try {
       session_.run(photo.view(), uses_taps_ ? taps : std::vector<Point>(), no_outputs());
     } catch (const Error& error) {
+      if (error.status() == MFS_OUT_OF_MEMORY) throw;
       throw FileError(name + ": " + error.what());
     }
     console_.detail(name);

@@ -16,7 +16,7 @@ Calibration parse_calibration(const std::string& json) {
   Fields ranges(object, "mfs.calibration: ranges");
   for (const auto& [name, value] : object.items()) {
     const float range = ranges.number(name.c_str());
-    if (!(range > 0)) ranges.fail(name.c_str(), "is not positive");
+    if (!(range >= kLeastRange && range <= kLargestRange)) ranges.fail(name.c_str(), "is not between 2^-20 and 2^60");
     calibration.ranges[name] = range;
   }
   return calibration;

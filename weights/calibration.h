@@ -9,6 +9,9 @@ namespace mfs::core {
 
 class WeightsFile;
 
+// Ranges lie between these, so that neither a step of one nor anything divided by it leaves f32.
+inline constexpr float kLeastRange = 0x1p-20f, kLargestRange = 0x1p60f;
+
 // {"photos": 64, "ranges": {"pooled": 14.4, "layer1.0.conv1": 6.7, ...}}
 struct Calibration {
   int photos = 0;  // that the ranges come from

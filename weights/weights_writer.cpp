@@ -5,10 +5,12 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "kernels/error.h"
+#include "weights/strict_json.h"
 #include "weights/weights_file.h"
 
 namespace mfs::core {
@@ -16,6 +18,7 @@ namespace {
 
 constexpr std::size_t kHeaderAlignment = 8;
 constexpr int kMaxAttempts = 100;
+constexpr const char* kCalibrationKey = "mfs.calibration";
 
 [[noreturn]] void fail(const std::string& path, const std::string& complaint) {
   throw Error(Code::kIo, path + ": " + complaint);
@@ -47,8 +50,7 @@ const char* dtype_name(const std::string& path, const TensorToWrite& tensor) {
 }
 
 // Length and JSON, padded with spaces so that the data begin aligned.
-std::string framed(const nlohmann::ordered_json& json) {
-  std::string text = json.dump();
+std::string framed(std::string text) {
   text.resize((text.size() + kHeaderAlignment - 1) / kHeaderAlignment * kHeaderAlignment, ' ');
   std::string length;
   for (std::size_t i = 0; i < 8; ++i) length += static_cast<char>((text.size() >> (8 * i)) & 0xff);
@@ -66,15 +68,47 @@ std::string header_of(const std::string& path, const std::vector<TensorToWrite>&
     json[tensor.name] = {{"dtype", dtype_name(path, tensor)}, {"shape", tensor.dims}, {"data_offsets", {offset, end}}};
     offset = end;
   }
-  return framed(json);
+  return framed(json.dump());
+}
+
+std::string in_json(const std::string& text) { return nlohmann::json(text).dump(); }
+
+// `items` as members of a JSON object.
+std::string object_of(const std::vector<std::string>& items) {
+  std::string text = "{";
+  for (const std::string& item : items) text += (text.size() > 1 ? "," : "") + item;
+  return text + "}";
+}
+
+// As text: the destructor of a JSON object of nlohmann's that was made here would not survive running out of memory.
+std::string with_calibration(std::string_view header, const Calibration& calibration) {
+  std::vector<std::string> ranges, metadata, members;
+  for (const auto& [name, range] : calibration.ranges) ranges.push_back(in_json(name) + ":" + nlohmann::json(range).dump());
+  const JsonDocument document(header, "the header");
+  for (const auto& [name, member] : document.root().items()) {
+    if (name != "__metadata__") {
+      members.push_back(in_json(name) + ":" + member.dump());
+      continue;
+    }
+    for (const auto& [key, value] : member.items())
+      if (key != kCalibrationKey) metadata.push_back(in_json(key) + ":" + value.dump());
+  }
+  const std::string value = object_of({"\"photos\":" + std::to_string(calibration.photos), "\"ranges\":" + object_of(ranges)});
+  metadata.push_back(in_json(kCalibrationKey) + ":" + in_json(value));
+  members.insert(members.begin(), "\"__metadata__\":" + object_of(metadata));
+  return object_of(members);
 }
 
 // A new file next to `target`; it takes the target's name on commit() and disappears without it.
 class PartialFile {
  public:
   explicit PartialFile(const std::string& target) : target_(target) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    if (const fs::path resolved = fs::weakly_canonical(target, error); !error) target_ = resolved.string();  // a link's target
+    if (fs::exists(target_, error) && !fs::is_regular_file(target_, error)) fail(target, "is not a regular file");
     for (int attempt = 0; fd_ < 0; ++attempt) {
-      path_ = target + ".partial" + std::to_string(attempt);
+      path_ = target_ + ".partial" + std::to_string(attempt);
       fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (fd_ < 0 && (errno != EEXIST || attempt == kMaxAttempts)) fail_with_errno(target, "cannot create the file");
     }
@@ -98,7 +132,8 @@ class PartialFile {
   }
 
   void commit() {
-    if (::fsync(fd_) != 0) fail_with_errno(target_, "cannot write the file");
+    // Some file systems know no such thing.
+    if (::fsync(fd_) != 0 && errno != EINVAL && errno != ENOSYS) fail_with_errno(target_, "cannot write the file");
     const int closed = ::close(fd_);
     fd_ = -1;
     if (closed != 0) fail_with_errno(target_, "cannot write the file");
@@ -130,10 +165,7 @@ void write_weights(const std::string& path, const std::vector<TensorToWrite>& te
 
 // The tensors' bytes stay as they are and where they are in the order of the file.
 void write_calibrated(const WeightsFile& file, const Calibration& calibration, const std::string& path) {
-  auto json = nlohmann::ordered_json::parse(file.header());
-  const nlohmann::ordered_json value{{"photos", calibration.photos}, {"ranges", calibration.ranges}};
-  json["__metadata__"]["mfs.calibration"] = value.dump();
-  const std::string header = framed(json);
+  const std::string header = framed(with_calibration(file.header(), calibration));
 
   struct Piece {
     const StoredTensor* tensor;

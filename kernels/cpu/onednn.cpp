@@ -114,9 +114,13 @@ Rescaling rescaling(const Conv& c, const ConvWeights& w) {
 
 class OneDnnConv final : public PreparedConv<Cpu> {
  public:
-  OneDnnConv(const Conv& problem, SharedWeights packed)
+  OneDnnConv(const Conv& problem, dnnl::convolution_forward::primitive_desc pd, SharedWeights packed)
       : problem_(problem), packed_(std::move(packed)), rescaling_(rescaling(problem, *packed_)) {
-    const auto pd = is_int8(problem) ? describe(problem, rescaling_.scales) : describe(problem);
+#if DNNL_VERSION_MAJOR < 3
+    if (is_int8(problem)) pd = describe(problem, rescaling_.scales);  // they are a part of it
+    if (pd.weights_desc() != packed_->weights.get_desc())
+      throw Error(Code::kUnsupported, "oneDNN wants the weights in another layout than before");
+#endif
     src_ = pd.src_desc(), dst_ = pd.dst_desc(), bias_ = pd.bias_desc(), scratchpad_ = pd.scratchpad_desc();
     primitive_ = dnnl::convolution_forward(pd);
     algorithm_ = pd.impl_info_str();
@@ -177,9 +181,10 @@ std::shared_ptr<const PreparedConv<Cpu>> prepare_direct(const Cpu& cpu, const Co
                                                         const std::string& name, PackCache& cache) {
   const ThreadScope threads(cpu.threads);
   return translated(name, [&] {
-    const dnnl::memory::desc layout = describe(c).weights_desc();
+    const auto pd = describe(c);
+    const dnnl::memory::desc layout = pd.weights_desc();
     auto packed = cache.get(name + layout_key(layout), [&] { return pack(c, parameters, layout); });
-    return std::make_shared<OneDnnConv>(c, std::static_pointer_cast<const ConvWeights>(std::move(packed)));
+    return std::make_shared<OneDnnConv>(c, pd, std::static_pointer_cast<const ConvWeights>(std::move(packed)));
   });
 }
 

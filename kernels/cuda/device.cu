@@ -2,6 +2,8 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
+
 #include "kernels/cuda/device_scope.h"
 #include "kernels/error.h"
 
@@ -37,6 +39,8 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none) {
     return devices;
   }
   why_none = "there is no CUDA device";
+  constexpr int kGraphsKnowProgrammatic = 12030;
+  const bool graphs_know = std::min(driver, CUDART_VERSION) >= kGraphsKnowProgrammatic;
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp p;
     if (cudaGetDeviceProperties(&p, i) != cudaSuccess) continue;
@@ -47,6 +51,7 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none) {
       device.shared_per_multiprocessor = static_cast<int>(p.sharedMemPerMultiprocessor);
       cudaDeviceGetAttribute(&device.clock_khz, cudaDevAttrClockRate, i);
       cudaDeviceGetAttribute(&device.memory_clock_khz, cudaDevAttrMemoryClockRate, i);
+      device.programmatic = capability >= 90 && graphs_know;
       devices.push_back(device);
     } else {
       why_none = std::string("the ") + p.name + " has compute capability " + std::to_string(p.major) + "." +

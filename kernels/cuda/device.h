@@ -21,6 +21,7 @@ struct CudaDeviceInfo {
   std::size_t l2_bytes = std::size_t{4} << 20;
   int shared_per_multiprocessor = 164 << 10;  // bytes of shared memory
   int clock_khz = 0, memory_clock_khz = 0;    // at most
+  bool programmatic = false;                  // kernels can be launched programmatically, in graphs, too
 };
 
 // The devices that the kernels run on (capability 8.0 and up); if there are none, `why_none` says why, as part of a sentence.

@@ -170,6 +170,18 @@ TEST_CASE("weights are rounded to steps of their channel's largest") {
   }
 }
 
+TEST_CASE("weights near nothing are nothing") {
+  for (const float tiny : {1e-44f, 1e-40f, 1e-37f, 1e-19f}) {
+    CAPTURE(tiny);
+    const float values[] = {tiny, -tiny, 0};
+    std::int8_t levels[3] = {1, 1, 1};
+    float scale = 0;
+    round_weights(values, 1, 3, 64, levels, &scale);
+    CHECK(scale == 1);
+    for (const std::int8_t level : levels) CHECK(level == 0);
+  }
+}
+
 TEST_CASE("int8 conv refuses what does not fit") {
   Conv good{{1, 8, 6, 5}, {1, 8, 6, 7}, 3, 1, 2, 2, DType::kU8};
   good.src_scale = 0.5f;

@@ -14,7 +14,7 @@ KERNELS = 12  # six tiles, f16 and bf16
 REGISTERS = 168  # at entry, of 384 threads
 INSTRUCTIONS = ("wgmma.mma_async.sync.aligned.m64n", "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
                 "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "griddepcontrol.wait",
-                "griddepcontrol.launch_dependents")
+                "griddepcontrol.launch_dependents", "prefetch.tensormap")
 
 
 def main():

@@ -13,7 +13,7 @@ namespace {
 struct Case {
   Shape shape;
   int src_pitch, dst_pitch;
-  float scale;  // a power of two: exact
+  float scale;  // exact where it is a power of two
 };
 constexpr Case kCases[] = {{{1, 1, 1, 1}, 0, 0, 1},        {{1, 3, 5, 7}, 0, 0, 0.5f},      {{2, 4, 3, 64}, 0, 0, 0.037f},
                            {{1, 5, 6, 33}, 40, 50, 0.25f}, {{1, 7, 2, 130}, 131, 0, 0.29f}, {{1, 40, 40, 256}, 0, 0, 0.125f}};

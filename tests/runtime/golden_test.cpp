@@ -30,7 +30,7 @@ double worst_on_diagonal(const test::GoldenNetwork& golden, const std::vector<fl
   for (std::size_t i = 0; i < golden.probability_diagonal.size(); ++i) {
     const double d =
         std::abs(double{probability[i * static_cast<std::size_t>(golden.width) + i]} - golden.probability_diagonal[i]);
-    if (!(d <= worst)) worst = d;
+    if (!std::isnan(worst) && !(d <= worst)) worst = d;
   }
   return worst;
 }

@@ -75,7 +75,7 @@ TEST_CASE("convolutions of maps are int8; the stem, context, sums and the head a
   std::set<std::string> names;
   for (const QuantisedValue& v : before) names.insert(v.name);
   for (const char* name :
-       {"pooled", "init", "layer1.0.conv1", "layer1.0.conv3", "layer3.0.conv2", "fusion.0.conv1", "fusion.2.se.fc2.scale"}) {
+       {"pooled", "init", "layer1.0.conv1", "layer1.0.conv3", "layer3.0.conv2", "fusion.0.conv1", "fusion.2.se"}) {
     CAPTURE(name);
     CHECK(names.contains(name));
   }
@@ -126,11 +126,11 @@ TEST_CASE("a range is up to the largest value") {
   CHECK(range_of({{1, 4, 0}}) == 4);
   CHECK(range_of({{1, 4, 0}, {3}, {6, 2}, {5}}) == 6);
   CHECK(range_of({std::vector<float>(5)}) > 0);
-  for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")})
-    CHECK(sentence([&] { range_of({{1, bad, 2}}); }).find("infinite or not a number") != std::string::npos);
+  for (const float bad : {1e20f, std::numeric_limits<float>::infinity(), std::nanf("")})
+    CHECK(sentence([&] { range_of({{1, bad, 2}}); }).find("too large or not a number") != std::string::npos);
 }
 
-// Twenty roundings to 255 steps, as of bf16 (golden_test.cpp) to eight bits: a few hundredths on these random networks.
+// No bound worth having follows from roundings in series. Measured: 0.028 at worst; the limit is bf16's (golden_test.cpp).
 TEST_CASE("int8 probabilities are near f32's, wherever the values lie") {
   for (const std::string& name : test::kGoldenNames) {
     CAPTURE(name);
@@ -151,18 +151,56 @@ TEST_CASE("int8 probabilities are near f32's, wherever the values lie") {
     for (const bool keep : {false, true}) {
       CpuExecutor int8(*file, packs, {64, 64, DType::kF32, 2, keep, 1, &calibration});
       const std::vector<float> p = probability(int8, golden);
-      double worst = 0;
-      for (std::size_t i = 0; i < p.size(); ++i) {
-        const double d = std::abs(double{p[i]} - expected[i]);
-        if (!(d <= worst)) worst = d;
-      }
-      MESSAGE(name << ": worst difference " << worst);
-      CHECK(worst <= 0.04);
-      CHECK(worst > 0);
+      for (std::size_t i = 0; i < p.size(); ++i) CHECK(std::abs(double{p[i]} - expected[i]) <= 0.04);
+      CHECK(p != expected);
       if (first.empty()) first = p;
       CHECK(p == first);
     }
   }
+}
+
+TEST_CASE("every plan of a session is observed, its warm-up is not") {
+  const test::GoldenNetwork golden("multi");
+  const mfs::Model model(golden.weights_path, {.device = "cpu", .precision = "f32", .threads = 1});
+  const std::vector<std::uint8_t> pixels(96 * 64 * 3, 200);
+  const mfs::Image small{golden.pixels.data(), golden.width, golden.height, 0, MFS_RGB},
+      large{pixels.data(), 96, 64, 0, MFS_RGB};
+  const std::vector<mfs::Point> taps{{20, 13}};
+  const TemporaryFile file;
+  const auto calibration_of = [&](const std::vector<mfs::Image>& photos) {
+    mfs::Session session(model, {.native_size = true});
+    session.set_observing(true);
+    session.warm_up(96, 64);
+    CHECK(sentence([&] { session.write_calibrated(file.path); }) == "no photo has been observed");
+    for (const mfs::Image& photo : photos) session.segment(photo, taps);
+    session.set_observing(false);
+    session.segment(small, taps);
+    session.write_calibrated(file.path);
+    return *WeightsFile::open(file.path)->calibration();
+  };
+  const Calibration first = calibration_of({small}), second = calibration_of({large}), both = calibration_of({small, large});
+  CHECK(first.photos == 1);
+  CHECK(both.photos == 2);
+  CHECK(first.ranges != second.ranges);
+  for (const auto& [name, range] : both.ranges) CHECK(range == std::max(first.ranges.at(name), second.ranges.at(name)));
+}
+
+TEST_CASE("calibrated weights go where a link points, and only into files") {
+  namespace fs = std::filesystem;
+  const test::GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  const TemporaryFile target;
+  const std::string link = target.path + ".link";
+  const Calibration calibration{3, {{"a \"quoted\" name", 0.1f}, {"b", 7}}};
+  write_calibrated(*file, Calibration{1, {{"old", 1}}}, target.path);
+  fs::create_symlink(target.path, link);
+  write_calibrated(*WeightsFile::open(link), calibration, link);
+  CHECK(fs::is_symlink(link));
+  const auto written = WeightsFile::open(target.path);
+  CHECK(written->calibration()->photos == 3);
+  CHECK(written->calibration()->ranges == calibration.ranges);
+  fs::remove(link);
+  CHECK(sentence([&] { write_calibrated(*file, calibration, "/dev/null"); }) == "/dev/null: is not a regular file");
 }
 
 TEST_CASE("weights are calibrated through the public interface") {

@@ -89,7 +89,7 @@ class Int8(unittest.TestCase):
         for name, a, b in zip(NAMES, self.masks(self.calibrated, "f32"), self.masks(self.calibrated, "int8")):
             overlap = np.count_nonzero(a & b) / np.count_nonzero(a | b)
             print(f"{name}: IoU of int8 with f32 {overlap:.4f}")
-            self.assertGreaterEqual(overlap, 0.95, name)
+            self.assertGreaterEqual(overlap, 0.95, name)  # measured: 0.98 and more
 
     def test_a_data_set_with_masks(self):
         data = os.path.join(self.folder, "data")

@@ -7,7 +7,7 @@
 namespace mfs::core::simt::emulation {
 
 void declare_constant(const void* begin, size_t bytes);
-void forget_constants(const void* begin, size_t bytes);  // the memory is new: what lay there is gone
+void forget_constants(const void* begin, size_t bytes);  // the memory is freed
 bool is_constant(const void* p, size_t bytes);
 
 }  // namespace mfs::core::simt::emulation

@@ -2,6 +2,8 @@
 // and events wait for their turn in the stream, and what a capture forbids fails during one.
 #include "kernels/cuda/device.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -88,8 +90,8 @@ CudaMemory::CudaMemory(MemoryKind, std::size_t bytes) : size_(bytes) {
   void* p = allocation_fails() ? nullptr : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (!p) throw Error(Code::kOutOfMemory, "no memory for " + std::to_string(bytes) + " bytes");
   std::memset(p, 0xff, bytes);  // NaN
-  forget_constants(p, bytes);
   data_ = {static_cast<std::byte*>(p), [](std::byte* d) {
+             forget_constants(d, malloc_usable_size(d));
              ++device_calls().frees;
              std::free(d);
            }};
