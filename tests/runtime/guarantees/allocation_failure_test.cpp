@@ -1,8 +1,10 @@
 // An allocation that fails, at any point of ours: an error with a sentence, no crash, no leak, and the next call works.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <utility>
 
@@ -131,6 +133,19 @@ TEST_CASE("an allocation that fails is an error, never a crash or a leak") {
   REQUIRE(mfs_session_run(w.session, &w.photo.image, &w.photo.tap, 1, &w.photo.outputs, &error) == MFS_OK);
   fail_everywhere(
       "blur", 20, [&](mfs_error& e) { return mfs_blur_background(&w.photo.image, &map, 3, 1, out.data(), 0, &e); }, [] {});
+  const std::string calibrated =
+      std::filesystem::temp_directory_path() / ("mfs_failing_" + std::to_string(getpid()) + ".safetensors");
+  fail_everywhere(
+      "calibrate", 40,
+      [&](mfs_error& e) {
+        mfs_status s = mfs_session_set_observing(w.session, 1, &e);
+        if (s == MFS_OK) s = mfs_session_run(w.session, &w.photo.image, &w.photo.tap, 1, &w.photo.outputs, &e);
+        return s == MFS_OK ? mfs_session_write_calibrated(w.session, calibrated.c_str(), &e) : s;
+      },
+      [&] {
+        w.drop_session();
+        REQUIRE(w.create(error) == MFS_OK);
+      });
   // A sentence needs memory, too.
   mfs_point outside{1000, 1000};
   for (long nth = 0; nth < 12; ++nth) {
@@ -139,6 +154,18 @@ TEST_CASE("an allocation that fails is an error, never a crash or a leak") {
     CHECK((status == MFS_INVALID_ARGUMENT || status == MFS_OUT_OF_MEMORY));
   }
   w.drop();
+  World int8("multi");
+  int8.golden.weights_path = calibrated;
+  int8.model_options.precision = "int8";
+  fail_everywhere(
+      "load and create, int8", 30,
+      [&](mfs_error& e) {
+        int8.drop();
+        const mfs_status loaded = int8.load(e);
+        return loaded == MFS_OK ? int8.create(e) : loaded;
+      },
+      [&] { int8.drop(); });
+  std::filesystem::remove(calibrated);
 }
 
 TEST_CASE("models and sessions made and destroyed leave nothing behind") {
