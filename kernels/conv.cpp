@@ -28,13 +28,18 @@ Status check_joined(const Conv& op) {
 Status check_scales(const Conv& op) {
   const auto is_scale = [](float s) { return s > 0 && std::isfinite(s); };
   if (op.dtype != DType::kU8) {
-    if (op.src_scale == 0 && op.dst_scale == 0) return {};
+    if (op.src_scale == 0 && op.joined_scale == 0 && op.dst_scale == 0 && op.copy_scale == 0) return {};
     return refuse("conv", std::string("there is a scale, but the element type is ") + name_of(op.dtype) + ", not u8");
   }
+  if (!is_floating(op.wide))
+    return refuse("conv", std::string("the wide type is ") + name_of(op.wide) + ", not f32, f16 or bf16");
   if (!is_scale(op.src_scale)) return refuse("conv", "src is u8 without a scale above 0");
+  if (op.joined.c > 0 && !is_scale(op.joined_scale)) return refuse("conv", "joined is u8 without a scale above 0");
+  if (op.copy_scale != 0 && !is_scale(op.copy_scale)) return refuse("conv", "the scale of the copy is not above 0");
   if (op.dst_scale == 0) return {};
+  if (op.copy_scale != 0) return refuse("conv", "a copy in u8 needs a dst of the wide type");
   if (!is_scale(op.dst_scale)) return refuse("conv", "the scale of dst is not above 0");
-  return op.residual ? refuse("conv", "a residual needs an f32 dst") : Status();
+  return op.residual ? refuse("conv", "a residual needs a dst of the wide type") : Status();
 }
 
 }  // namespace
@@ -78,7 +83,7 @@ Cost cost(const Conv& op) {
   const std::int64_t out = op.dst.elements();
   return {(op.src.elements() + out / op.dst.c * op.joined.c + filter * op.dst.c) * element + (op.residual ? out : 0) * stored +
               op.dst.c * 4,
-          out * stored, 2 * out * filter};
+          out * stored + (op.copy_scale > 0 ? out : 0), 2 * out * filter};
 }
 
 }  // namespace mfs::core

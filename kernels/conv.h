@@ -18,10 +18,12 @@ namespace mfs::core {
 // The problem: dst = relu?(conv(src) + joined? + bias + residual?), cross-correlation as in PyTorch, groups = 1, zero padding.
 // NHWC; src, joined, residual and dst share the dtype, f32 accumulation; dst's size follows conv_size().
 // joined is a 1x1 convolution of a second source: the projected shortcut of a bottleneck as more K of the convolution that it
-// is added to (c = 0: none). Pitches are distances between pixels in elements (see View). CPU: f32, bf16 and int8, no joined.
-// CUDA: f16 and bf16; f32 for a few pixels (pooled context).
-// int8 is dtype u8: src holds steps of src_scale, the weights are rounded to 64 steps either side of zero per output channel,
-// sums are exact. residual and dst are f32, or, without residual, dst is u8 in steps of dst_scale: rounded to nearest, clamped.
+// is added to (c = 0: none). Pitches are distances between pixels in elements (see View). CPU: f32, bf16 and int8 (wide:
+// f32), no joined. CUDA: f16, bf16 and int8 (wide: f16); f32 for a few pixels (pooled context).
+// int8 is dtype u8: src and joined hold steps of src_scale and joined_scale, the weights are rounded per output channel to 64
+// steps either side of zero (CUDA: 127), sums are exact. residual and dst are of type `wide`, or, without residual, dst is u8
+// in steps of dst_scale: rounded to nearest, clamped. CUDA can also write a dst of type `wide` once more, in u8. On CUDA it
+// needs a Hopper GPU and channels in multiples of 16.
 struct Conv {
   Shape src, dst;
   int kernel = 1, stride = 1, dilation = 1, pad = 0;
@@ -30,12 +32,14 @@ struct Conv {
   bool residual = false, relu = false;
   Shape joined{0, 0, 0, 0};
   int joined_stride = 1, joined_pitch = 0;
-  float src_scale = 0, dst_scale = 0;  // int8 only; dst_scale 0: dst is f32
+  float src_scale = 0, joined_scale = 0, dst_scale = 0;  // int8 only; dst_scale 0: dst is wide
+  float copy_scale = 0;                                  // int8 only; above 0: copy becomes dst in steps of this
+  DType wide = DType::kF32;                              // int8 only
 
   bool operator==(const Conv&) const = default;
 };
 
-constexpr DType dst_dtype(const Conv& c) { return c.dtype == DType::kU8 && c.dst_scale == 0 ? DType::kF32 : c.dtype; }
+constexpr DType dst_dtype(const Conv& c) { return c.dtype == DType::kU8 && c.dst_scale == 0 ? c.wide : c.dtype; }
 
 constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad) {
   return (size + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
@@ -44,14 +48,17 @@ constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad)
 Status check(const Conv&);
 Cost cost(const Conv&);
 
-// Whether this machine's processor has convolutions in the type: f32 and u8 (int8) always, bf16 where there is AVX-512.
+// Whether there are convolutions in the type: on this machine's processor f32 and u8 (int8) always, bf16 with AVX-512; on a GPU
+// all but u8, which needs the Hopper family.
 bool has_conv(const Cpu&, DType);
+bool has_conv(const Cuda&, DType);
 
 // As the problem says; residual may be dst. scratch: PreparedConv::scratch_bytes() bytes, 64-byte aligned.
 struct ConvArguments {
   View src, residual, joined;
   MutView dst;
   std::byte* scratch = nullptr;
+  MutView copy{};  // dense
 };
 
 // A problem made ready for one backend: algorithm chosen, weights packed once. Immutable, shareable between threads.

@@ -9,7 +9,6 @@ namespace mfs::core {
 Status check(const Quantise& op) {
   constexpr const char* kOp = "quantise";
   if (Status s = check_tensor(kOp, "src", op.src); !s) return s;
-  if (op.src.dtype != DType::kF32) return refuse(kOp, std::string("src is ") + name_of(op.src.dtype) + ", not f32");
   if (op.dst.dtype != DType::kU8) return refuse(kOp, std::string("dst is ") + name_of(op.dst.dtype) + ", not u8");
   if (op.dst.data == nullptr) return refuse(kOp, "dst has no data");
   if (op.dst.pitch < op.dst.shape.c) return refuse(kOp, "dst has a pitch below its channels");

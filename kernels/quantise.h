@@ -1,4 +1,4 @@
-// f32 activations to u8: what convolutions in int8 read.
+// Activations to u8: what convolutions in int8 read.
 #pragma once
 
 #include "kernels/backend.h"
@@ -8,8 +8,8 @@
 
 namespace mfs::core {
 
-// dst = src * (1 / scale), in f32, rounded to nearest, ties to even, clamped to 0..255; a NaN becomes 0. src f32, dst u8, of
-// one shape, NHWC, any pitch. CPU only.
+// dst = src * (1 / scale), in f32, rounded to nearest, ties to even, clamped to 0..255; a NaN becomes 0. src f32 on the CPU,
+// f16 or bf16 on CUDA; dst u8; of one shape, NHWC, any pitch.
 struct Quantise {
   View src;
   float scale = 1;  // above 0
@@ -19,5 +19,6 @@ struct Quantise {
 Status check(const Quantise&);
 Cost cost(const Quantise&);
 Status run(const Cpu&, const Quantise&);
+Status run(const Cuda&, const Quantise&);
 
 }  // namespace mfs::core

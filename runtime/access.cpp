@@ -5,7 +5,11 @@ namespace mfs::core {
 namespace {
 
 struct Collect {
-  Access operator()(const ConvStep& s) const { return with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.joined); }
+  Access operator()(const ConvStep& s) const {
+    Access a = with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.joined);
+    if (s.copy) a.writes.push_back(s.copy);
+    return a;
+  }
   Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const SqueezeExciteStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
   Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }

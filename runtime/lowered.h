@@ -41,6 +41,7 @@ struct ConvStep {
   Place joined;                  // source of a 1x1 convolution added to this one (see Conv)
   int joined_stride = 1;
   Filters joined_filters;
+  Place copy;  // dst once more, in u8 (see quantisation.h)
 };
 struct MaxPoolStep {
   Place src, dst;
@@ -74,7 +75,7 @@ struct TransposedConvStep {
   std::string tensors;
 };
 
-// f32 to u8; see quantisation.h.
+// To u8; see quantisation.h.
 struct QuantiseStep {
   Place src, dst;
 };

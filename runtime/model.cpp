@@ -1,5 +1,7 @@
 #include "runtime/model.h"
 
+#include <functional>
+
 #include "kernels/cuda/device_scope.h"
 #include "kernels/error.h"
 #include "layers/network.h"
@@ -20,6 +22,8 @@ bool has_bf16_instructions() {
 #endif
 }
 
+constexpr const char* kInt8OnGpu = "precision int8 on a GPU needs one of compute capability 9.0 and a build for sm_90a";
+
 // Devices of a build with the CUDA engine; of others none.
 std::vector<CudaDeviceInfo> gpus(std::string& why_none) {
 #if MFS_HAVE_CUDA
@@ -30,6 +34,12 @@ std::vector<CudaDeviceInfo> gpus(std::string& why_none) {
 #endif
 }
 
+#if MFS_HAVE_CUDA
+bool has_int8(const CudaDeviceInfo& gpu) { return has_conv(Cuda{.capability = gpu.capability}, DType::kU8); }
+#else
+bool has_int8(const CudaDeviceInfo&) { return false; }
+#endif
+
 // The GPU to use, or none for the CPU.
 std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
   const std::string& d = options.device;
@@ -38,9 +48,11 @@ std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
     throw Error(Code::kInvalidArgument, "unknown device '" + d + "'; known are auto, cpu, cuda and cuda:N");
   std::string why_none;
   std::vector<CudaDeviceInfo> found;
-  const bool on_cpu = d == "auto" && (options.precision == "f32" || options.precision == "int8");
-  if (on_cpu) why_none = "the CUDA engine does not offer " + options.precision;
+  const bool on_cpu = d == "auto" && options.precision == "f32";
+  if (on_cpu) why_none = "the CUDA engine does not offer f32";
   if (d != "cpu" && !on_cpu) found = gpus(why_none);
+  if (d == "auto" && options.precision == "int8" && std::erase_if(found, std::not_fn(has_int8)) && found.empty())
+    why_none = kInt8OnGpu;
   if (d.starts_with("cuda:")) {
     std::erase_if(found, [&](const CudaDeviceInfo& g) { return d != "cuda:" + std::to_string(g.index); });
     if (found.empty()) why_none = why_none.empty() ? "there is no such device" : why_none;
@@ -70,13 +82,14 @@ DType choose_precision_on_cpu(const ModelOptions& options) {
   return bf16 ? DType::kBF16 : DType::kF32;
 }
 
-DType choose_precision(const ModelOptions& options, bool gpu) {
+DType choose_precision(const ModelOptions& options, const std::optional<CudaDeviceInfo>& gpu) {
   const std::string& p = options.precision;
   const bool known = p == "auto" || p == "f32" || p == "f16" || p == "bf16" || p == "int8" || p == "fp8";
   if (!known)
     throw Error(Code::kInvalidArgument, "unknown precision '" + p + "'; known are auto, f32, bf16, f16, int8 and fp8");
-  if (gpu && p != "auto" && p != "f16" && p != "bf16")
-    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CUDA engine; f16 and bf16 are");
+  if (gpu && p != "auto" && p != "f16" && p != "bf16" && p != "int8")
+    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CUDA engine; f16, bf16 and int8 are");
+  if (gpu && p == "int8" && !has_int8(*gpu)) throw Error(Code::kUnsupported, kInt8OnGpu);
   if (!gpu && p != "auto" && p != "f32" && p != "bf16" && p != "int8")
     throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32, bf16 and int8 are");
   return gpu ? choose_precision_on_gpu(options) : choose_precision_on_cpu(options);
@@ -94,7 +107,7 @@ std::int64_t count_parameters(const WeightsFile& file) {
 Model::Model(const std::string& path, const ModelOptions& options) : log_(options.log) {
   gpu_ = choose_device(options);
   if (gpu_) device_name_ = "cuda:" + std::to_string(gpu_->index);
-  dtype_ = choose_precision(options, gpu_.has_value());
+  dtype_ = choose_precision(options, gpu_);
   int8_ = options.precision == "int8";
   threads_ = options.threads > 0 ? options.threads : all_threads();
   weights_ = WeightsFile::open(path);
@@ -111,16 +124,22 @@ void Model::check_calibration() const {
   if (!weights_->calibration())
     throw Error(Code::kUnsupported, path + ": precision int8 needs calibrated weights, which mfs_calibrate makes of these");
   const PreprocessDescription& p = weights_->preprocess();
-  Lowered network = lower(build_network(*weights_, p.height, p.width), {});
+  Lowered network = lower(build_network(*weights_, p.height, p.width), {.dtype = dtype_, .join_shortcuts = gpu_.has_value()});
   try {
-    quantise(network, *weights_->calibration());
+    quantise(network, *weights_->calibration(), gpu_.has_value());
   } catch (const Error& error) {
     throw Error(error.code(), path + ": " + error.what());
   }
 }
 
+const Calibration* Model::calibration() const { return int8_ ? &*weights_->calibration() : nullptr; }
+
 NetworkOptions Model::cpu_options(int height, int width, int batch) const {
-  return {height, width, dtype_, threads_, false, batch, int8_ ? &*weights_->calibration() : nullptr};
+  return {height, width, dtype_, threads_, false, batch, calibration()};
+}
+
+CudaPlanOptions Model::cuda_options(int height, int width, int batch) const {
+  return {height, width, dtype_, *gpu_, threads_, false, batch, calibration()};
 }
 
 std::unique_ptr<Executor> Model::plan(int height, int width, int batch, const std::shared_ptr<SessionMemory>& memory) const {
@@ -129,8 +148,7 @@ std::unique_ptr<Executor> Model::plan(int height, int width, int batch, const st
 #if MFS_HAVE_CUDA
   if (gpu_) {
     const CudaDeviceScope scope(gpu_->index);
-    return std::make_unique<CudaExecutor>(*weights_, packs_,
-                                          CudaPlanOptions{height, width, dtype_, *gpu_, threads_, false, batch}, memory);
+    return std::make_unique<CudaExecutor>(*weights_, packs_, cuda_options(height, width, batch), memory);
   }
 #endif
 #if MFS_HAVE_CPU
@@ -153,9 +171,7 @@ SessionMemory Model::session_memory(std::span<std::byte> callers) const {
 
 SessionBytes Model::memory_needed(int height, int width, int batch, const PhotoLimits& limits) const {
 #if MFS_HAVE_CUDA
-  if (gpu_)
-    return CudaExecutor::bytes_needed(*weights_, packs_, CudaPlanOptions{height, width, dtype_, *gpu_, threads_, false, batch},
-                                      limits);
+  if (gpu_) return CudaExecutor::bytes_needed(*weights_, packs_, cuda_options(height, width, batch), limits);
 #endif
 #if MFS_HAVE_CPU
   return CpuExecutor::bytes_needed(*weights_, packs_, cpu_options(height, width, batch), limits);

@@ -14,6 +14,7 @@
 
 namespace mfs::core {
 
+struct CudaPlanOptions;
 struct NetworkOptions;
 
 struct ModelOptions {
@@ -44,7 +45,9 @@ class Model {
 
  private:
   void check_calibration() const;
+  const Calibration* calibration() const;  // for int8, else null
   NetworkOptions cpu_options(int height, int width, int batch) const;
+  CudaPlanOptions cuda_options(int height, int width, int batch) const;
 
   std::function<void(const std::string&)> log_;
   std::shared_ptr<const WeightsFile> weights_;

@@ -15,7 +15,7 @@ struct NetworkOptions {
   int host_threads = 1;               // for the preparation of weights and, on the CPU, the run
   bool keep_named_values = false;     // every named value stays readable after a run (tests); costs memory
   int batch = 1;                      // photos per run
-  const Calibration* int8 = nullptr;  // with dtype f32: convolutions in int8 (see quantisation.h)
+  const Calibration* int8 = nullptr;  // convolutions in int8 (see quantisation.h), with dtype f32 on the CPU, f16 on CUDA
 };
 
 template <typename Device>

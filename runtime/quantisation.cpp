@@ -10,7 +10,7 @@
 namespace mfs::core {
 namespace {
 
-constexpr int kFewestChannels = 16;  // of a result that is worth int8
+constexpr int kChannels = 16;  // multiples of so many: 16 bytes, which GPUs load at once; fewer are not worth int8
 constexpr float kSteps = 255;
 
 // What a buffer holds at some point of the run.
@@ -20,23 +20,33 @@ struct Value {
   bool non_negative = false;  // all of it
 };
 
+// int8 convolution -> the operations that wrote what it convolves.
+struct Writers {
+  std::size_t src, joined;  // joined: src again, if nothing is joined
+};
+using Int8Convs = std::map<std::size_t, Writers>;
+
 // Follows the values through the network, operation by operation.
 class Survey {
  public:
   explicit Survey(const Lowered& network) : network_(network), values_(network.buffers.size()) {
     for (std::size_t i = 0; i < network.ops.size(); ++i) {
-      const auto* conv = std::get_if<ConvStep>(&network.ops[i].step);
-      const Value* src = conv ? &at(conv->src) : nullptr;
-      if (src && src->map && src->non_negative && conv->dst.shape.c >= kFewestChannels) read_in_int8[i] = src->writer;
+      if (const auto* conv = std::get_if<ConvStep>(&network.ops[i].step); conv && fits(*conv))
+        read_in_int8[i] = {at(conv->src).writer, conv->joined ? at(conv->joined).writer : at(conv->src).writer};
       const Value written{i, is_map(network.ops[i].step), is_non_negative(network.ops[i].step)};
       for (const Place& p : access_of(network.ops[i].step).writes) values_[static_cast<std::size_t>(p.buffer)] = written;
     }
   }
 
-  std::map<std::size_t, std::size_t> read_in_int8;  // int8 convolution -> the operation that wrote what it reads
+  Int8Convs read_in_int8;
 
  private:
   const Value& at(const Place& p) const { return values_[static_cast<std::size_t>(p.buffer)]; }
+
+  bool fits(const Place& p) const { return at(p).map && at(p).non_negative && p.shape.c % kChannels == 0; }
+  bool fits(const ConvStep& conv) const {
+    return fits(conv.src) && (!conv.joined || fits(conv.joined)) && conv.dst.shape.c % kChannels == 0;
+  }
 
   bool is_map(const AnyStep& step) const {
     if (std::holds_alternative<PyramidPoolStep>(step)) return false;
@@ -62,9 +72,9 @@ std::string name_of_value(const Lowered& network, std::size_t writer) {
   return name.substr(0, name.find(" + "));
 }
 
-std::vector<QuantisedValue> values_of(const Lowered& network, const std::map<std::size_t, std::size_t>& read_in_int8) {
+std::vector<QuantisedValue> values_of(const Lowered& network, const Int8Convs& read_in_int8) {
   std::set<std::size_t> writers;
-  for (const auto& [reader, writer] : read_in_int8) writers.insert(writer);
+  for (const auto& [reader, w] : read_in_int8) writers.insert({w.src, w.joined});
   std::vector<QuantisedValue> values;
   for (const std::size_t w : writers) values.push_back({name_of_value(network, w), w});
   return values;
@@ -72,7 +82,8 @@ std::vector<QuantisedValue> values_of(const Lowered& network, const std::map<std
 
 class Quantiser {
  public:
-  Quantiser(Lowered& network, const Calibration& calibration) : network_(network), int8_(Survey(network).read_in_int8) {
+  Quantiser(Lowered& network, const Calibration& calibration, bool copies)
+      : network_(network), copies_(copies), int8_(Survey(network).read_in_int8) {
     for (const QuantisedValue& v : values_of(network, int8_)) {
       const auto range = calibration.ranges.find(v.name);
       if (range == calibration.ranges.end()) fail("has no range for " + v.name);
@@ -87,8 +98,11 @@ class Quantiser {
     std::vector<LoweredOp> ops;
     for (std::size_t i = 0; i < network_.ops.size(); ++i) {
       LoweredOp op = network_.ops[i];
-      if (const auto found = int8_.find(i); found != int8_.end())
-        std::get<ConvStep>(op.step).src.buffer = rounded_.at(found->second).buffer;
+      if (const auto found = int8_.find(i); found != int8_.end()) {
+        auto& conv = std::get<ConvStep>(op.step);
+        conv.src.buffer = rounded_.at(found->second.src).buffer;
+        if (conv.joined) conv.joined.buffer = rounded_.at(found->second.joined).buffer;
+      }
       ops.push_back(std::move(op));
       if (const auto found = rounded_.find(i); found != rounded_.end()) round(ops, i, found->second);
     }
@@ -115,8 +129,13 @@ class Quantiser {
       return;
     }
     rounded.buffer = static_cast<int>(network_.buffers.size());
-    ops.push_back({rounded.name + ".quantise", QuantiseStep{{from, 0, buffer.shape}, {rounded.buffer, 0, buffer.shape}}});
-    network_.buffers.push_back({buffer.shape, DType::kU8, rounded.scale});
+    const Place whole{from, 0, buffer.shape}, in_u8{rounded.buffer, 0, buffer.shape};
+    if (copies_ && int8_.contains(writer)) {
+      std::get<ConvStep>(ops.back().step).copy = in_u8;
+    } else {
+      ops.push_back({rounded.name + ".quantise", QuantiseStep{whole, in_u8}});
+    }
+    network_.buffers.push_back({whole.shape, DType::kU8, rounded.scale});
   }
 
   // An int8 convolution that adds nothing, whose result only other int8 convolutions read, as what they convolve.
@@ -130,8 +149,9 @@ class Quantiser {
   }
 
   Lowered& network_;
-  std::map<std::size_t, std::size_t> int8_;  // as Survey::read_in_int8
-  std::map<std::size_t, Rounded> rounded_;   // by the operation that writes the value
+  bool copies_;
+  Int8Convs int8_;
+  std::map<std::size_t, Rounded> rounded_;  // by the operation that writes the value
 };
 
 }  // namespace
@@ -140,6 +160,6 @@ std::vector<QuantisedValue> quantised_values(const Lowered& network) {
   return values_of(network, Survey(network).read_in_int8);
 }
 
-void quantise(Lowered& network, const Calibration& calibration) { Quantiser(network, calibration).run(); }
+void quantise(Lowered& network, const Calibration& calibration, bool copies) { Quantiser(network, calibration, copies).run(); }
 
 }  // namespace mfs::core

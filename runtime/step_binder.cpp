@@ -1,6 +1,5 @@
 #include "runtime/step_binder.h"
 
-#include <type_traits>
 #include <utility>
 
 #include "kernels/cuda/device.h"
@@ -27,7 +26,8 @@ std::string describe(const Window& w) {
 std::string conv_name(const Conv& c, const Window& w) {
   return "conv " + describe(w) + " " + std::to_string(c.src.c) + "->" + std::to_string(c.dst.c) + " @" +
          std::to_string(c.dst.h) + "x" + std::to_string(c.dst.w) + (c.joined.c ? " +1x1 " + std::to_string(c.joined.c) : "") +
-         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "") + (c.dtype == DType::kU8 ? " int8" : "");
+         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "") + (c.dtype == DType::kU8 ? " int8" : "") +
+         (c.copy_scale > 0 ? " +u8" : "");
 }
 
 #if MFS_HAVE_CPU
@@ -84,9 +84,14 @@ Conv StepBinder<Device>::problem_of(const ConvStep& s) const {
          .residual = static_cast<bool>(s.residual),
          .relu = s.relu,
          .src_scale = buffer(s.src).scale,
-         .dst_scale = buffer(s.dst).scale};
+         .dst_scale = buffer(s.dst).scale,
+         .copy_scale = s.copy ? buffer(s.copy).scale : 0,
+         .wide = buffer(network_.input).dtype};
   if (s.residual) c.residual_pitch = buffer(s.residual).shape.c;
-  if (s.joined) c.joined = s.joined.shape, c.joined_stride = s.joined_stride, c.joined_pitch = buffer(s.joined).shape.c;
+  if (s.joined) {
+    const Buffer& from = buffer(s.joined);
+    c.joined = s.joined.shape, c.joined_stride = s.joined_stride, c.joined_pitch = from.shape.c, c.joined_scale = from.scale;
+  }
   return c;
 }
 
@@ -157,8 +162,12 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvStep& s
   const auto conv = convs_[i];
   Place all = s.dst;
   all.first_channel = 0, all.shape = problem.dst;
-  const ConvArguments arguments{view(s.src), s.residual ? View(view(s.residual)) : View{},
-                                s.joined ? View(view(s.joined)) : View{}, view(all), scratch(i).data()};
+  const ConvArguments arguments{view(s.src),
+                                s.residual ? View(view(s.residual)) : View{},
+                                s.joined ? View(view(s.joined)) : View{},
+                                view(all),
+                                scratch(i).data(),
+                                s.copy ? view(s.copy) : MutView{}};
   return {{network_.ops[i].name, conv_name(problem, s.window), conv->algorithm(), cost(problem)},
           [=](const Device& device) { return conv->run(device, arguments); }};
 }
@@ -220,12 +229,8 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const TransposedC
 
 template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const QuantiseStep& s) {
-  if constexpr (std::is_same_v<Device, Cpu>) {
-    const float scale = network_.buffers[static_cast<std::size_t>(s.dst.buffer)].scale;
-    return simple(network_.ops[i], "quantise", Quantise{view(s.src), scale, view(s.dst)});
-  } else {
-    throw Error(Code::kUnsupported, network_.ops[i].name + ": int8 is not offered by the CUDA engine");
-  }
+  const float scale = network_.buffers[static_cast<std::size_t>(s.dst.buffer)].scale;
+  return simple(network_.ops[i], "quantise", Quantise{view(s.src), scale, view(s.dst)});
 }
 
 #if MFS_HAVE_CPU

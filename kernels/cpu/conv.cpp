@@ -13,6 +13,9 @@ Status check_on_cpu(const Conv& conv) {
   if (Status s = check(conv); !s) return s;
   if (conv.dtype == DType::kF16) return refuse_f16_on_cpu("conv");
   if (!has_conv(Cpu{}, conv.dtype)) return refuse("conv", "bf16 needs a processor with AVX-512; f32 works on all");
+  if (conv.dtype == DType::kU8 && conv.wide != DType::kF32)
+    return refuse("conv", std::string("the wide type is ") + name_of(conv.wide) + "; the CPU engine's is f32");
+  if (conv.copy_scale != 0) return refuse("conv", "the CPU engine writes no copies");
   if (conv.joined.c > 0) return refuse("conv", "the CPU engine has no convolution of two sources");
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "kernels/check.h"
 #include "kernels/cpu/element.h"
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
@@ -25,6 +26,8 @@ MFS_MULTIVERSION void quantise_pixels(const float* src, std::ptrdiff_t src_pitch
 
 Status run(const Cpu& cpu, const Quantise& op) {
   if (Status s = check(op); !s) return s;
+  if (op.src.dtype != DType::kF32)
+    return refuse("quantise", std::string("src is ") + name_of(op.src.dtype) + "; the CPU engine quantises f32");
   const Shape& s = op.src.shape;
   parallel_ranges(cpu, std::int64_t{s.n} * s.h, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t r = begin; r < end; ++r)

@@ -236,7 +236,6 @@ class F32Conv final : public PreparedConv<Cuda> {
 // Pixels are counted in 32 bits, window corners in 16.
 Status check_on_cuda(const Conv& c) {
   if (Status s = check(c); !s) return s;
-  if (c.dtype == DType::kU8) return refuse("conv", "the CUDA engine has no int8");
   constexpr int kLargestSide = 30000;
   constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;
   const bool sides = c.src.h > kLargestSide || c.src.w > kLargestSide || c.pad > kLargestSide;
@@ -245,12 +244,14 @@ Status check_on_cuda(const Conv& c) {
   return {};
 }
 
+// Capability 9.0 and no other: sm_90a code runs nowhere else.
+bool has_hopper(const Cuda& cuda) { return MFS_HAVE_HOPPER && cuda.capability == 90; }
+
 #if MFS_HAVE_HOPPER
-// By the two families' models.
+// By the two families' models; only the Hopper family has int8.
 bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
-  constexpr int kCapability = 90;  // and no other: sm_90a code runs nowhere else
-  if (cuda.capability != kCapability || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return false;
-  if (cuda.convolutions == ConvFamily::kHopper) return true;
+  if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return false;
+  if (cuda.convolutions == ConvFamily::kHopper || conv.dtype == DType::kU8) return true;
   const ConvSize size{conv.dst.pixels(), conv.dst.c, steps_of(conv, geometry_of(conv))};
   return hopper_plans(conv, cuda.multiprocessors).front().cycles <=
          conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front().cycles;
@@ -258,6 +259,8 @@ bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
 #endif
 
 }  // namespace
+
+bool has_conv(const Cuda& cuda, DType dtype) { return is_floating(dtype) || (dtype == DType::kU8 && has_hopper(cuda)); }
 
 std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& conv, const ConvParameters& parameters,
                                                   const std::string& name, PackCache& cache) {
@@ -269,6 +272,8 @@ std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& 
     return prepare_hopper(conv, plan, parameters, name, cache);
   }
 #endif
+  if (conv.dtype == DType::kU8)
+    throw Error(Code::kUnsupported, "conv: int8 needs a GPU of compute capability 9.0 and channels in multiples of 16");
   return std::make_shared<MmaConv>(cuda, conv, parameters, name, cache);
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/cuda/conv_weights.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
+#include "kernels/int8_weights.h"
 
 namespace mfs::core {
 namespace {
@@ -29,41 +30,68 @@ constexpr std::array<HopperKernel, sizeof...(kModels)> kernels_of(std::index_seq
 template <class T>
 const auto kKernels = kernels_of<T>(std::make_index_sequence<std::size(kHopperTiles)>());
 
-// Rows of K for every output channel: taps, then joined, each padded with zeros to whole steps. The bias for whole tiles.
+// Rows of K for every output channel: taps, then joined, each times its scale and padded with zeros to whole steps.
 template <typename Element>
-std::shared_ptr<const ConvWeights> packed(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
-  ConvF32Parameters from(c, parameters);
+std::vector<Element> rows_of_k(const Conv& c, const HopperGeometry& g, const ConvF32Parameters& from, float src_scale,
+                               float joined_scale) {
   const int taps = c.kernel * c.kernel;
-  const std::int64_t row = std::int64_t{g.steps} * kHopperDepth;
+  const std::int64_t row = std::int64_t{g.steps} * g.depth;
   std::vector<Element> to(static_cast<std::size_t>(c.dst.c * row), Element(0.0f));
   for (std::int64_t o = 0; o < c.dst.c; ++o) {
     Element* k = to.data() + o * row;
-    for (int tap = 0; tap < taps; ++tap, k += g.chunks * kHopperDepth) {
-      for (int i = 0; i < c.src.c; ++i) k[i] = Element(from.weights[static_cast<std::size_t>((o * c.src.c + i) * taps + tap)]);
+    for (int tap = 0; tap < taps; ++tap, k += g.chunks * g.depth) {
+      for (int i = 0; i < c.src.c; ++i)
+        k[i] = Element(from.weights[static_cast<std::size_t>((o * c.src.c + i) * taps + tap)] * src_scale);
     }
-    for (int i = 0; i < c.joined.c; ++i) k[i] = Element(from.joined[static_cast<std::size_t>(o * c.joined.c + i)]);
+    for (int i = 0; i < c.joined.c; ++i)
+      k[i] = Element(from.joined[static_cast<std::size_t>(o * c.joined.c + i)] * joined_scale);
   }
-  from.bias.resize((from.bias.size() + kWidestTile - 1) / kWidestTile * kWidestTile);
-  return on_device(to, from.bias);
+  return to;
+}
+
+std::vector<float> for_whole_tiles(std::vector<float> v) {
+  v.resize((v.size() + kWidestTile - 1) / kWidestTile * kWidestTile);
+  return v;
+}
+
+template <typename Element>
+std::shared_ptr<const ConvWeights> packed(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
+  const ConvF32Parameters from(c, parameters);
+  return on_device(rows_of_k<Element>(c, g, from, 1, 1), for_whole_tiles(from.bias));
+}
+
+// int8: both sources' steps become part of the weights before these are rounded, so that one scale fits the whole sum.
+std::shared_ptr<const ConvWeights> packed_int8(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
+  constexpr int kLargestWeight = 127;
+  const ConvF32Parameters from(c, parameters);
+  const std::vector<float> rows = rows_of_k<float>(c, g, from, c.src_scale, c.joined_scale);
+  std::vector<std::int8_t> levels(rows.size());
+  std::vector<float> scales(static_cast<std::size_t>(c.dst.c));
+  round_weights(rows.data(), c.dst.c, std::int64_t{g.steps} * g.depth, kLargestWeight, levels.data(), scales.data());
+  return on_device(levels, for_whole_tiles(from.bias), for_whole_tiles(scales));
 }
 
 // A tensor of pixels as TMA sees it, and the box of one load or store.
 struct PixelBox {
   int channels, w, h, step = 1;  // step: between pixels that are loaded
 };
-simt::TensorShape pixels(const View& v, const Shape& shape, const PixelBox& box, simt::ElementType type) {
+simt::ElementType element_type(DType type) {
+  if (type == DType::kU8) return simt::ElementType::kU8;
+  return type == DType::kF16 ? simt::ElementType::kF16 : simt::ElementType::kBF16;
+}
+simt::TensorShape pixels(const View& v, const Shape& shape, const PixelBox& box) {
   simt::TensorShape t;
-  t.type = type, t.rank = 4, t.base = v.data;
+  t.type = element_type(v.dtype), t.rank = 4, t.base = v.data;
   const Shape& s = shape;
-  const std::uint64_t pixel = std::uint64_t(v.pitch) * 2;
+  const std::uint64_t element = size_of(v.dtype), pixel = std::uint64_t(v.pitch) * element;
   const std::uint64_t extent[] = {std::uint64_t(s.c), std::uint64_t(s.w), std::uint64_t(s.h), std::uint64_t(s.n)};
-  const std::uint64_t stride[] = {2, pixel, pixel * extent[1], pixel * extent[1] * extent[2]};
+  const std::uint64_t stride[] = {element, pixel, pixel * extent[1], pixel * extent[1] * extent[2]};
   const int boxes[] = {box.channels, box.w * box.step, box.h * box.step, 1};
   for (int i = 0; i < 4; ++i) {
     t.extent[i] = extent[i], t.stride[i] = stride[i], t.box[i] = static_cast<std::uint32_t>(boxes[i]);
     t.step[i] = i == 1 || i == 2 ? static_cast<std::uint32_t>(box.step) : 1;
   }
-  t.swizzle = box.channels == 64 ? simt::Swizzle::k128 : simt::Swizzle::k64;
+  t.swizzle = static_cast<simt::Swizzle>(static_cast<std::uint64_t>(box.channels) * element);
   return t;
 }
 
@@ -72,9 +100,12 @@ class HopperConvolution final : public PreparedConv<Cuda> {
   HopperConvolution(const Conv& problem, const HopperPlan& plan, const ConvParameters& parameters, const std::string& name,
                     PackCache& cache)
       : problem_(problem), plan_(plan), geometry_(hopper_geometry(problem)), algorithm_(plan.text()) {
-    const bool f16 = problem.dtype == DType::kF16;
-    weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + (f16 ? "#hopper f16" : "#hopper bf16"), [&] {
-      return f16 ? packed<Float16>(problem, geometry_, parameters) : packed<BFloat16>(problem, geometry_, parameters);
+    const DType type = problem.dtype;
+    if (type == DType::kU8) algorithm_ += ", int8";
+    weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + "#hopper " + name_of(type), [&] {
+      if (type == DType::kU8) return packed_int8(problem, geometry_, parameters);
+      return type == DType::kF16 ? packed<Float16>(problem, geometry_, parameters)
+                                 : packed<BFloat16>(problem, geometry_, parameters);
     }));
   }
 
@@ -88,13 +119,20 @@ class HopperConvolution final : public PreparedConv<Cuda> {
     const HopperGeometry& g = geometry_;
     const auto groups = [](std::int64_t tiles, int size) { return static_cast<int>((tiles + size - 1) / size); };
     p.bias = reinterpret_cast<const float*>(weights_->bias.data());
-    p.steps = g.steps, p.src_steps = g.src_steps, p.chunks = g.chunks, p.kernel = c.kernel, p.stride = c.stride;
+    p.scale = reinterpret_cast<const float*>(weights_->scale.data());
+    p.to_u8 = dst_dtype(c) == DType::kU8;
+    if (c.dtype == DType::kU8) p.steps_per_unit = 1 / (p.to_u8 ? c.dst_scale : c.copy_scale);
+    p.copy = c.copy_scale > 0 ? static_cast<unsigned char*>(a.copy.data) : nullptr;
+    p.images = g.dst.n, p.out_h = g.dst.h, p.out_w = g.dst.w, p.columns = g.dst.c;
+    p.depth = g.depth, p.steps = g.steps, p.src_steps = g.src_steps, p.chunks = g.chunks, p.kernel = c.kernel,
+    p.stride = c.stride;
     p.dilation = c.dilation, p.pad = c.pad, p.joined_stride = c.joined_stride;
     p.tile_h = g.tile_h, p.tile_w = g.tile_w, p.tiles_x = g.tiles_x, p.tiles_y = g.tiles_y;
     p.cluster_rows = plan_.cluster_rows, p.cluster_columns = plan_.cluster_columns;
     p.row_groups = groups(g.row_tiles(), p.cluster_rows);
     p.column_groups = groups(groups(c.dst.c, model().columns), p.cluster_columns);
     p.has_residual = c.residual, p.relu = c.relu;
+    if (c.dtype == DType::kU8) return launch<std::uint8_t>(cuda, p);
     return c.dtype == DType::kF16 ? launch<simt::Half>(cuda, p) : launch<simt::BFloat16>(cuda, p);
   }
 
@@ -103,24 +141,24 @@ class HopperConvolution final : public PreparedConv<Cuda> {
 
   Status make_maps(HopperConvParams& p, const ConvArguments& a) const {
     const HopperGeometry& g = geometry_;
-    const auto type = problem_.dtype == DType::kF16 ? simt::ElementType::kF16 : simt::ElementType::kBF16;
     // A block's share of the pixels that its cluster's row has in common; a warpgroup's half of the tile.
     const bool rows = g.tile_h > 1;
     const int share = plan_.cluster_columns, w = rows ? g.tile_w : g.tile_w / share, h = rows ? g.tile_h / share : 1;
     const int panel = std::min(64, model().columns / model().splits);
     const PixelBox half{panel, rows ? g.tile_w : g.tile_w / 2, rows ? g.tile_h / 2 : 1};
 
-    const simt::TensorShape src = pixels(a.src, g.src, {kHopperDepth, w, h, problem_.stride}, type);
-    const simt::TensorShape dst = pixels(a.dst, g.dst, half, type);
+    const simt::TensorShape src = pixels(a.src, g.src, {g.depth, w, h, problem_.stride});
+    const simt::TensorShape dst = pixels(a.dst, g.dst, half);
     simt::TensorShape joined = src, residual = dst;
-    if (problem_.joined.c > 0) joined = pixels(a.joined, g.joined, {kHopperDepth, w, h, problem_.joined_stride}, type);
-    if (problem_.residual) residual = pixels(a.residual, g.dst, half, type);
+    if (problem_.joined.c > 0) joined = pixels(a.joined, g.joined, {g.depth, w, h, problem_.joined_stride});
+    if (problem_.residual) residual = pixels(a.residual, g.dst, half);
 
     simt::TensorShape weights;
-    weights.type = type, weights.rank = 2, weights.base = weights_->weights.data();
-    weights.extent[0] = std::uint64_t(g.steps) * kHopperDepth, weights.extent[1] = std::uint64_t(problem_.dst.c);
-    weights.stride[1] = weights.extent[0] * 2;
-    weights.box[0] = kHopperDepth, weights.box[1] = static_cast<std::uint32_t>(model().columns / plan_.cluster_rows);
+    weights.type = element_type(problem_.dtype), weights.rank = 2, weights.base = weights_->weights.data();
+    weights.extent[0] = std::uint64_t(g.steps) * std::uint64_t(g.depth), weights.extent[1] = std::uint64_t(problem_.dst.c);
+    weights.stride[1] = weights.extent[0] * size_of(problem_.dtype);
+    weights.box[0] = static_cast<std::uint32_t>(g.depth),
+    weights.box[1] = static_cast<std::uint32_t>(model().columns / plan_.cluster_rows);
     weights.swizzle = simt::Swizzle::k128;
 
     const std::pair<simt::TensorMap&, const simt::TensorShape&> maps[] = {

@@ -1,9 +1,9 @@
 // Convolution on Hopper's tensor cores (sm_90a): implicit GEMM by TMA and wgmma, persistent and warp-specialised.
 //
-// A tile is 128 output pixels (tile_h x tile_w of one image) by kColumns output channels. K runs in steps of 64 channels: those
-// of src for every tap of the filter, then those of joined. For a step, TMA brings the tap's box of pixels, zeros where it
-// leaves the image, and the matching piece of the packed weights. One thread of the last warpgroup orders these loads, kStages
-// steps ahead; the other two warpgroups multiply, 64 pixels each.
+// A tile is 128 output pixels (tile_h x tile_w of one image) by kColumns output channels. K runs in steps of 128 bytes of
+// channels: those of src for every tap of the filter, then those of joined. For a step, TMA brings the tap's box of pixels,
+// zeros where it leaves the image, and the matching piece of the packed weights. One thread of the last warpgroup orders these
+// loads, kStages steps ahead; the other two warpgroups multiply, 64 pixels each.
 //
 // A cluster is kSplits x cluster_rows x cluster_columns blocks. Those of one row of it have the same pixels, those of one
 // column the same channels: each block fetches a part of what they share and multicasts it. The kSplits blocks of one tile sum
@@ -27,6 +27,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
   using Block::kColumns, Block::kParts, Block::kSplits, Block::kStages;
   using Finish = HopperFinish<T, Tile>;
   using Finish::kOwnSums;
+  using Sum = typename Finish::Sum;
   using Place = typename Block::Place;
 
   // Tells every block whose loads reach this stage. One thread each; all have waited for the multiplication.
@@ -43,15 +44,16 @@ struct HopperConsumer : HopperFinish<T, Tile> {
     simt::mbarrier_arrive_remote(barrier(Tile::kEmpty, s), static_cast<uint32_t>(to));
   }
 
-  MFS_DEVICE void multiply(float (&sum)[kColumns / 2], HopperRing<kStages>& ring) {
+  MFS_DEVICE void multiply(Sum (&sum)[kColumns / 2], HopperRing<kStages>& ring) {
     int before = 0;
     for (int step = 0; step < steps; ++step) {
       simt::mbarrier_wait(barrier(Tile::kFull, ring.at), ring.parity);
-      const uint64_t a = simt::matrix_descriptor(stage(ring.at) + group * Tile::kGroupRows * 128, simt::Swizzle::k128, 8 * 128);
+      const uint64_t a =
+          simt::matrix_descriptor(stage(ring.at) + group * Tile::kGroupRows * kHopperStepBytes, simt::Swizzle::k128, 8 * 128);
       const uint64_t b = simt::matrix_descriptor(stage(ring.at) + Tile::kABytes, simt::Swizzle::k128, 8 * 128);
       simt::wgmma_fence();
       MFS_UNROLL
-      for (int k = 0; k < kHopperDepth / 16; ++k) simt::wgmma<T, kColumns>(sum, a + 2 * k, b + 2 * k, step > 0 || k > 0);
+      for (int k = 0; k < kHopperStepBytes / 32; ++k) simt::wgmma<T, kColumns>(sum, a + 2 * k, b + 2 * k, step > 0 || k > 0);
       simt::wgmma_commit();
       if (step > 0) {
         simt::wgmma_wait<1>();
@@ -64,17 +66,20 @@ struct HopperConsumer : HopperFinish<T, Tile> {
     release(before);
   }
 
+  static MFS_DEVICE simt::F32x4 four_of(const Sum* s) {
+    return {simt::bits_as<float>(s[0]), simt::bits_as<float>(s[1]), simt::bits_as<float>(s[2]), simt::bits_as<float>(s[3])};
+  }
   MFS_DEVICE simt::F32x4* part(int slot) const {
     return reinterpret_cast<simt::F32x4*>(memory + Tile::kPartsAt) + (slot * Tile::kConsumers + group) * Tile::kPartFloats / 4 +
            thread % 128;
   }
 
   // Sends the sums of other blocks' channels there, and adds theirs to this block's, always in the same order.
-  MFS_DEVICE void exchange(const float (&sum)[kColumns / 2], float (&own)[kOwnSums], uint32_t parity) {
+  MFS_DEVICE void exchange(const Sum (&sum)[kColumns / 2], Sum (&own)[kOwnSums], uint32_t parity) {
     simt::mbarrier_wait(barrier(Tile::kPartsEmpty, group), parity ^ 1);
     MFS_UNROLL
     for (int owner = 0; owner < kSplits; ++owner) {
-      const float* const from = sum + owner * kOwnSums;
+      const Sum* const from = sum + owner * kOwnSums;
       if (owner == split) {
         MFS_UNROLL
         for (int i = 0; i < kOwnSums; ++i) own[i] = from[i];
@@ -82,8 +87,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
         const int slot = split < owner ? split : split - 1, to = owner * plane + rank % plane;
         simt::F32x4* const there = simt::shared_of(part(slot), static_cast<uint32_t>(to));
         MFS_UNROLL
-        for (int i = 0; i < kOwnSums; i += 4)
-          simt::store(there + i / 4 * 128, simt::F32x4{from[i], from[i + 1], from[i + 2], from[i + 3]});
+        for (int i = 0; i < kOwnSums; i += 4) simt::store(there + i / 4 * 128, four_of(from + i));
       }
     }
     meet_others(Tile::kPartsFull);
@@ -93,7 +97,8 @@ struct HopperConsumer : HopperFinish<T, Tile> {
       MFS_UNROLL
       for (int i = 0; i < kOwnSums; i += 4) {
         const simt::F32x4 four = simt::load(part(slot) + i / 4 * 128);
-        own[i] += four.x, own[i + 1] += four.y, own[i + 2] += four.z, own[i + 3] += four.w;
+        own[i] += simt::bits_as<Sum>(four.x), own[i + 1] += simt::bits_as<Sum>(four.y);
+        own[i + 2] += simt::bits_as<Sum>(four.z), own[i + 3] += simt::bits_as<Sum>(four.w);
       }
     }
     meet_others(Tile::kPartsEmpty);
@@ -108,7 +113,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
   }
 
   MFS_DEVICE void run() {
-    float sum[kColumns / 2] = {};
+    Sum sum[kColumns / 2] = {};
     HopperRing<kStages> ring;
     typename Finish::Buffers buffers;
     uint32_t parity = 0;
@@ -117,7 +122,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
       this->load_residual_ahead(at, buffers);
       multiply(sum, ring);
       if constexpr (kSplits > 1) {
-        float own[kOwnSums];
+        Sum own[kOwnSums];
         exchange(sum, own, parity);
         this->write(own, at, buffers);
       } else {

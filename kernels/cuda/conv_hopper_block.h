@@ -7,28 +7,36 @@
 #include "kernels/cuda/simt/mbarrier.h"
 #include "kernels/cuda/simt/tensor_map.h"
 #include "kernels/cuda/simt/tma_store.h"
+#include "kernels/cuda/simt/types.h"
 
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
 
 struct HopperConvParams {
   simt::TensorMap src, joined, weights, residual, dst;
-  const float* bias;  // for whole tiles
-  int steps, src_steps, chunks, kernel, stride, dilation, pad, joined_stride;
+  const float *bias, *scale;          // for whole tiles; scale: int8 only, what a sum's unit is worth
+  float steps_per_unit;               // of dst or copy in u8
+  unsigned char* copy;                // of dst, or none; dense
+  int images, out_h, out_w, columns;  // of dst
+  int depth, steps, src_steps, chunks, kernel, stride, dilation, pad, joined_stride;
   int tile_h, tile_w, tiles_x, tiles_y, row_groups, column_groups;  // groups: of tiles, one for each block of a cluster
   int cluster_rows, cluster_columns;
-  bool has_residual, relu;
+  bool has_residual, relu, to_u8;
 };
+
+// Elements of src, joined and weights: T, or for int8 uint8_t (with weights of int8_t). Those of residual and dst: Wide.
+template <class T>
+using WideElement = std::conditional_t<std::is_same_v<T, uint8_t>, simt::Half, T>;
 
 template <std::size_t kModel>
 struct HopperTile {
   static constexpr HopperTileModel kIs = kHopperTiles[kModel];
   static constexpr int kColumns = kIs.columns, kSplits = kIs.splits, kStages = kIs.stages, kBuffers = kIs.buffers;
   static constexpr int kThreads = 384, kConsumers = 2, kGroupRows = kHopperRows / kConsumers;
-  static constexpr int kABytes = kHopperRows * 128, kStageBytes = kABytes + kColumns * 128;
+  static constexpr int kABytes = kHopperRows * kHopperStepBytes, kStageBytes = kABytes + kColumns * kHopperStepBytes;
   static constexpr int kOwnColumns = kColumns / kSplits;  // that a block finishes
   static constexpr int kPanel = kOwnColumns < 64 ? kOwnColumns : 64, kPanels = kOwnColumns / kPanel;
-  static constexpr int kPanelBytes = kGroupRows * kPanel * 2;
+  static constexpr int kPanelBytes = kGroupRows * kPanel * 2;             // half of them are used when dst is u8
   static constexpr int kAhead = kPanels < kBuffers ? kPanels : kBuffers;  // panels of a residual
   static constexpr int kPartFloats = kGroupRows * kOwnColumns;            // of a warpgroup, from another block
   static constexpr int kParts = kSplits - 1;

@@ -1,11 +1,13 @@
-// The end of a tile in the Hopper family: bias, residual and ReLU on a panel of 64 pixels by kPanel channels at a time, which
-// TMA brings and takes away.
+// The end of a tile in the Hopper family: scale, bias, residual and ReLU on a panel of 64 pixels by kPanel channels at a time,
+// which TMA brings and takes away.
 #pragma once
 
 #include "kernels/cuda/conv_hopper_block.h"
 #include "kernels/cuda/element.h"
 #include "kernels/cuda/simt/fence.h"
 #include "kernels/cuda/simt/matrix_load.h"
+#include "kernels/cuda/simt/mma.h"
+#include "kernels/cuda/simt/shuffle.h"
 #include "kernels/cuda/simt/tma.h"
 #include "kernels/cuda/simt/tma_store.h"
 
@@ -17,15 +19,20 @@ struct HopperFinish : HopperBlock<Tile> {
   using Block = HopperBlock<Tile>;
   using Block::barrier, Block::group, Block::lane, Block::meet_group, Block::memory, Block::p, Block::split, Block::thread;
   using Place = typename Block::Place;
+  using Sum = simt::Accumulator<T>;
+  using Wide = WideElement<T>;
+  static constexpr bool kInt8 = std::is_same_v<T, uint8_t>;
   static constexpr int kPanel = Tile::kPanel, kOwnSums = Tile::kOwnColumns / 2;
   using Buffers = HopperRing<Tile::kBuffers>;
 
   MFS_DEVICE unsigned char* buffer(int i) const {
     return memory + Tile::kPanelsAt + (group * Tile::kBuffers + i) * Tile::kPanelBytes;
   }
-  // Eight channels of a pixel, as TMA's swizzle places them.
-  MFS_DEVICE unsigned char* chunk(unsigned char* panel, int pixel, int i) const {
-    return panel + pixel * kPanel * 2 + ((kPanel == 64 ? i ^ (pixel & 7) : i ^ (pixel >> 1 & 3)) << 4);
+  // 16 bytes of a pixel's kRow, as TMA's swizzle of that width places them.
+  template <int kRow>
+  static MFS_DEVICE unsigned char* chunk(unsigned char* panel, int pixel, int i) {
+    static_assert(kRow == 128 || kRow == 64 || kRow == 32);
+    return panel + pixel * kRow + ((i ^ (pixel / (128 / kRow) & (kRow / 16 - 1))) << 4);
   }
   struct PanelPlace {
     int c[4];
@@ -47,47 +54,128 @@ struct HopperFinish : HopperBlock<Tile> {
     for (int panel = 0; panel < Tile::kAhead; ++panel, ring.advance()) load_residual(at, panel, ring.at);
   }
 
-  // Bias, residual and ReLU, one rounding: two neighbouring channels, packed.
-  MFS_DEVICE uint32_t finish(const float* sum, const float* bias, uint32_t residual) const {
+  struct Two {
     float v[2];
+  };
+  static MFS_DEVICE Two two_at(const float* p) {
+    const simt::U32x2 bits = simt::load_constant(reinterpret_cast<const simt::U32x2*>(p));
+    return {{simt::bits_as<float>(bits.x), simt::bits_as<float>(bits.y)}};
+  }
+  // Scale, bias, residual and ReLU of two neighbouring channels, the first of which is `channel`.
+  MFS_DEVICE Two finish(const Sum* sum, int channel, uint32_t residual) const {
+    const Two bias = two_at(p.bias + channel);
+    Two scale, r;
+    if constexpr (kInt8) scale = two_at(p.scale + channel);
     MFS_UNROLL
     for (int e = 0; e < 2; ++e) {
-      v[e] = sum[e] + bias[e] + (p.has_residual ? widened<T>(residual >> 16 * e & 0xffff) : 0);
-      if (p.relu) v[e] = v[e] > 0 || v[e] != v[e] ? v[e] : 0;
+      float& v = r.v[e];
+      v = static_cast<float>(sum[e]);
+      if constexpr (kInt8) v *= scale.v[e];
+      v += bias.v[e] + (p.has_residual ? widened<Wide>(residual >> 16 * e & 0xffff) : 0);
+      if (p.relu) v = v > 0 || v != v ? v : 0;
     }
-    return packed<T>(v[0], v[1]);
+    return r;
   }
 
-  MFS_DEVICE void write(const float (&sum)[kOwnSums], const Place& at, Buffers& ring) {
+  // A panel of Wide, over the residual's if there is one: four 8x8 pieces at a time, two of pixels for each of two chunks. Its
+  // values in steps of u8: `in_u8`, see write_copy.
+  MFS_DEVICE void write_wide(const Sum* sum, int channel, unsigned char* staged, uint32_t (&in_u8)[kPanel / 8]) const {
     const int pixel = thread % 128 / 32 * 16 + lane % 16;
+    MFS_UNROLL
+    for (int j = 0; j < kPanel / 8; j += 2) {
+      unsigned char* const place = chunk<kPanel * 2>(staged, pixel, j + lane / 16);
+      uint32_t r[4] = {};
+      if (p.has_residual) simt::load_matrix<4>(r, place);
+      MFS_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        const Two two = finish(sum + 4 * (j + i / 2) + 2 * (i % 2), channel + 8 * (j + i / 2), r[i]);
+        r[i] = packed<Wide>(two.v[0], two.v[1]);
+        if (kInt8 && p.copy != nullptr) in_u8[i % 2 * (kPanel / 16) + j / 2] |= steps_of(r[i]) << 16 * (i / 2);
+      }
+      simt::store_matrix<4>(place, r);
+    }
+  }
+
+  // Two neighbouring values of Wide in steps of u8.
+  MFS_DEVICE uint32_t steps_of(uint32_t pair) const {
+    return rounded_steps(widened<Wide>(pair & 0xffff) * p.steps_per_unit) |
+           rounded_steps(widened<Wide>(pair >> 16) * p.steps_per_unit) << 8;
+  }
+
+  // Word w of a thread becomes what was its own of thread w of its four.
+  MFS_DEVICE void transpose(uint32_t (&w)[4]) const {
+    MFS_UNROLL
+    for (int bit = 1; bit <= 2; bit *= 2) {
+      const bool upper = (lane & bit) != 0;
+      MFS_UNROLL
+      for (int a = 0; a < 4; ++a) {
+        if (a & bit) continue;
+        const uint32_t got = simt::shuffle_xor(upper ? w[a] : w[a + bit], static_cast<unsigned>(bit));
+        w[a] = upper ? got : w[a], w[a + bit] = upper ? w[a + bit] : got;
+      }
+    }
+  }
+
+  // The panel once more, in u8, straight to memory. in_u8[h * (kPanel / 16) + i]: of row h of the thread's two, channels
+  // 16 i + 2 (lane % 4) and the next one, and in the upper half those 8 further on. Four threads turn theirs into 16 neighbours
+  // each.
+  MFS_DEVICE void write_copy(const uint32_t (&in_u8)[kPanel / 8], const PanelPlace& panel) const {
+    constexpr int kChunks = kPanel / 16;
+    MFS_UNROLL
+    for (int first = 0; first < 2 * kChunks; first += 4) {
+      uint32_t w[4] = {in_u8[first], in_u8[first + 1], in_u8[first + 2], in_u8[first + 3]};
+      transpose(w);
+      const int mine = first + lane % 4, half = mine / kChunks, channel = panel.c[0] + mine % kChunks * 16;
+      const int pixel = thread % 128 / 32 * 16 + lane / 4 + 8 * half;
+      const int y = panel.c[2] + (p.tile_h > 1 ? pixel / p.tile_w : 0),
+                x = panel.c[1] + (p.tile_h > 1 ? pixel % p.tile_w : pixel);
+      const bool inside = panel.c[3] < p.images && y < p.out_h && x < p.out_w && channel < p.columns;
+      const int64_t at = ((int64_t{panel.c[3]} * p.out_h + y) * p.out_w + x) * p.columns + channel;
+      if (inside)
+        simt::store(reinterpret_cast<simt::U32x4*>(p.copy + at),
+                    simt::U32x4{(w[0] & 0xffff) | w[1] << 16, (w[2] & 0xffff) | w[3] << 16, w[0] >> 16 | (w[1] & 0xffff0000),
+                                w[2] >> 16 | (w[3] & 0xffff0000)});
+    }
+  }
+
+  // A panel of u8: a thread's two channels at a time.
+  MFS_DEVICE void write_u8(const Sum* sum, int channel, unsigned char* staged) const {
+    const int first_pixel = thread % 128 / 32 * 16 + lane / 4;
+    MFS_UNROLL
+    for (int j = 0; j < kPanel / 8; ++j) {
+      MFS_UNROLL
+      for (int i = 0; i < 2; ++i) {
+        const Two two = finish(sum + 4 * j + 2 * i, channel + 8 * j, 0);
+        const uint32_t low = rounded_steps(two.v[0] * p.steps_per_unit), high = rounded_steps(two.v[1] * p.steps_per_unit);
+        unsigned char* const place = chunk<kPanel>(staged, first_pixel + 8 * i, j / 2) + j % 2 * 8 + lane % 4 * 2;
+        simt::store(reinterpret_cast<uint16_t*>(place), static_cast<uint16_t>(low | high << 8));
+      }
+    }
+  }
+
+  MFS_DEVICE void write(const Sum (&sum)[kOwnSums], const Place& at, Buffers& ring) {
     MFS_UNROLL
     for (int panel = 0; panel < Tile::kPanels; ++panel) {
       unsigned char* const staged = buffer(ring.at);
-      const float* const bias = p.bias + panel_place(at, panel).c[0] + lane % 4 * 2;
       if (p.has_residual) {
         simt::mbarrier_wait(barrier(Tile::kResidual, group * Tile::kBuffers + ring.at), ring.parity);
       } else {
         if (thread % 128 == 0) simt::tma_store_wait_read<Tile::kBuffers - 1>();
         meet_group();
       }
-      MFS_UNROLL
-      for (int j = 0; j < kPanel / 8; j += 2) {
-        // Four 8x8 pieces: two of pixels for each of two chunks of channels.
-        unsigned char* const place = chunk(staged, pixel, j + lane / 16);
-        uint32_t r[4] = {};
-        if (p.has_residual) simt::load_matrix<4>(r, place);
-        MFS_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          const simt::U32x2 b = simt::load_constant(reinterpret_cast<const simt::U32x2*>(bias + 8 * (j + i / 2)));
-          const float pair[2] = {simt::bits_as<float>(b.x), simt::bits_as<float>(b.y)};
-          r[i] = finish(sum + panel * kPanel / 2 + 4 * (j + i / 2) + 2 * (i % 2), pair, r[i]);
-        }
-        simt::store_matrix<4>(place, r);
+      const PanelPlace place = panel_place(at, panel);
+      const int channel = place.c[0] + lane % 4 * 2;
+      if (kInt8 && p.to_u8) {
+        write_u8(sum + panel * kPanel / 2, channel, staged);
+      } else {
+        uint32_t in_u8[kPanel / 8] = {};
+        write_wide(sum + panel * kPanel / 2, channel, staged, in_u8);
+        if (kInt8 && p.copy != nullptr) write_copy(in_u8, place);
       }
       simt::fence_proxy_async();
       meet_group();
       if (thread % 128 == 0) {
-        simt::tma_store(p.dst, staged, panel_place(at, panel).c);
+        simt::tma_store(p.dst, staged, place.c);
         simt::tma_store_commit();
         if (p.has_residual && panel + Tile::kBuffers < Tile::kPanels) {
           simt::tma_store_wait_read<0>();

@@ -11,14 +11,14 @@ namespace mfs::core {
 namespace {
 
 // Clock cycles of an SM at sm_90's data-sheet rates; no measurement has tuned them yet.
-constexpr double kMultiplyAddsPerCycle = 2048;  // dense f16
-constexpr double kNarrowEfficiency = 0.62;      // 64 columns: wgmma waits for shared memory
-constexpr double kL2BytesPerCycle = 41;         // of each SM, when all of them read
-constexpr double kArrivingBytesPerCycle = 64;   // into one SM's shared memory, multicast or not
-constexpr double kFill = 2500;                  // launch, first loads
-constexpr double kTileOverhead = 900;           // sums out of the registers, the pipeline's start of the next tile
-constexpr double kClusterOverhead = 300;        // blocks of a cluster wait for each other
-constexpr double kExchangeOverhead = 1200;      // partial sums: two handshakes
+constexpr double kMultipliesPerCycle = 4096;   // of one byte by another: dense int8; f16 does half as many of two bytes
+constexpr double kNarrowEfficiency = 0.62;     // 64 columns: wgmma waits for shared memory
+constexpr double kL2BytesPerCycle = 41;        // of each SM, when all of them read
+constexpr double kArrivingBytesPerCycle = 64;  // into one SM's shared memory, multicast or not
+constexpr double kFill = 2500;                 // launch, first loads
+constexpr double kTileOverhead = 900;          // sums out of the registers, the pipeline's start of the next tile
+constexpr double kClusterOverhead = 300;       // blocks of a cluster wait for each other
+constexpr double kExchangeOverhead = 1200;     // partial sums: two handshakes
 
 constexpr int kMostClusterBlocks = 4;  // with 8, many GPCs cannot use all of their SMs
 
@@ -38,7 +38,7 @@ void choose_pixels(const Conv& conv, HopperGeometry& g) {
   }
 }
 
-int steps_of(int channels) { return (channels + kHopperDepth - 1) / kHopperDepth; }
+int steps_of(int channels, int depth) { return (channels + depth - 1) / depth; }
 
 double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, int multiprocessors) {
   const HopperTileModel& tile = kHopperTiles[plan.tile];
@@ -47,13 +47,13 @@ double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& pla
   const double clusters =
       groups(static_cast<double>(g.row_tiles()), plan.cluster_rows) * groups(column_tiles, plan.cluster_columns);
   const double at_once = std::max(1, multiprocessors / plan.cluster_blocks());
-  const double a_bytes = kHopperRows * kHopperDepth * 2, b_bytes = tile.columns * kHopperDepth * 2;
+  const double a_bytes = kHopperRows * kHopperStepBytes, b_bytes = tile.columns * kHopperStepBytes;
   const double multiply =
-      1.0 * kHopperRows * tile.columns * kHopperDepth / kMultiplyAddsPerCycle / (tile.columns < 128 ? kNarrowEfficiency : 1);
+      1.0 * kHopperRows * tile.columns * kHopperStepBytes / kMultipliesPerCycle / (tile.columns < 128 ? kNarrowEfficiency : 1);
   const double read = (a_bytes / plan.cluster_columns + b_bytes / plan.cluster_rows) / kL2BytesPerCycle;
   const double step = std::max({multiply, read, (a_bytes + b_bytes) / kArrivingBytesPerCycle});
   const double steps = (g.steps + tile.splits - 1) / tile.splits;
-  const double panels = kHopperRows * 2.0 * tile.columns / tile.splits;  // bytes written
+  const double panels = kHopperRows * 2.0 * tile.columns / tile.splits;  // bytes written, if not u8
   // A residual that does not fit ahead is waited for.
   const bool late = conv.residual && tile.columns / tile.splits > 64 * tile.buffers;
   double finish = panels * (conv.residual ? 2 : 1) / kL2BytesPerCycle + (late ? kExchangeOverhead : 0) + kTileOverhead;
@@ -71,8 +71,7 @@ bool is_for(const HopperTuned& t, const Conv& c) {
 
 std::string HopperPlan::text() const {
   const HopperTileModel& t = kHopperTiles[tile];
-  std::string s = "hopper " + std::to_string(kHopperRows) + "x" + std::to_string(t.columns) + "x" +
-                  std::to_string(kHopperDepth) + " s" + std::to_string(t.stages);
+  std::string s = "hopper " + std::to_string(kHopperRows) + "x" + std::to_string(t.columns) + " s" + std::to_string(t.stages);
   if (t.splits > 1) s += ", split " + std::to_string(t.splits);
   if (cluster_rows * cluster_columns > 1)
     s += ", cluster " + std::to_string(cluster_rows) + "x" + std::to_string(cluster_columns);
@@ -89,17 +88,23 @@ HopperGeometry hopper_geometry(const Conv& conv) {
   } else {
     choose_pixels(conv, g);
   }
-  g.chunks = steps_of(conv.src.c);
+  g.depth = kHopperStepBytes / static_cast<int>(size_of(conv.dtype));
+  g.chunks = steps_of(conv.src.c, g.depth);
   g.src_steps = conv.kernel * conv.kernel * g.chunks;
-  g.steps = g.src_steps + steps_of(conv.joined.c);
+  g.steps = g.src_steps + steps_of(conv.joined.c, g.depth);
   return g;
 }
 
 bool hopper_takes(const Conv& c) {
-  const auto eights = [](int channels, int pitch) { return channels % 8 == 0 && pitch % 8 == 0; };
-  if (c.dtype != DType::kF16 && c.dtype != DType::kBF16) return false;
-  return c.stride <= 8 && c.joined_stride <= 8 && eights(c.src.c, c.src_pitch) && eights(c.dst.c, c.dst_pitch) &&
-         eights(c.joined.c, c.joined_pitch) && c.residual_pitch % 8 == 0;
+  const auto fits = [](int channels, int pitch, DType type) {
+    const int sixteen_bytes = 16 / static_cast<int>(size_of(type));
+    return channels % sixteen_bytes == 0 && pitch % sixteen_bytes == 0;
+  };
+  const bool int8 = c.dtype == DType::kU8 && c.wide == DType::kF16;
+  if (c.dtype != DType::kF16 && c.dtype != DType::kBF16 && !int8) return false;
+  return c.stride <= 8 && c.joined_stride <= 8 && fits(c.src.c, c.src_pitch, c.dtype) &&
+         fits(c.joined.c, c.joined_pitch, c.dtype) && fits(c.dst.c, c.dst_pitch, dst_dtype(c)) &&
+         (c.copy_scale == 0 || c.dst.c % 16 == 0) && c.residual_pitch % 8 == 0;
 }
 
 std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {

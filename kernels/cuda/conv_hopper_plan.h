@@ -9,7 +9,7 @@
 
 namespace mfs::core {
 
-inline constexpr int kHopperRows = 128, kHopperDepth = 64;  // of every tile: output pixels, and of K in one step
+inline constexpr int kHopperRows = 128, kHopperStepBytes = 128;  // of every tile: output pixels, and of K in one step
 
 // A kernel of the family. Splits: blocks of a cluster that share one tile's sum. Buffers: how many panels of 64 (or fewer)
 // output channels of a warpgroup fit into shared memory; with as many as a tile has, all of a residual is loaded ahead.
@@ -27,7 +27,7 @@ struct HopperPlan {
   double cycles = 0;  // the model's estimate
 
   int cluster_blocks() const { return kHopperTiles[tile].splits * cluster_rows * cluster_columns; }
-  std::string text() const;  // "hopper 128x128x64 s5, split 2, cluster 1x2"
+  std::string text() const;  // "hopper 128x128 s5, split 2, cluster 1x2"
 };
 
 // The problem as the family's kernels see it. One tile is tile_h x tile_w pixels of an image.
@@ -35,13 +35,14 @@ struct HopperGeometry {
   Shape src, dst, joined;  // flat: all pixels in one row
   bool flat = false;       // a matrix product: 1x1, stride 1
   int tile_h = 0, tile_w = 0, tiles_x = 0, tiles_y = 0;
+  int depth = 0;                             // channels of a step
   int chunks = 0, src_steps = 0, steps = 0;  // steps of K: per tap, of src, with joined
 
   std::int64_t row_tiles() const { return std::int64_t{tiles_x} * tiles_y * dst.n; }
 };
 HopperGeometry hopper_geometry(const Conv& conv);
 
-// Whether the family can do it: f16 or bf16, everything a multiple of 8 channels, which makes it 16 bytes.
+// Whether the family can do it: f16, bf16 or int8, the channels of everything a multiple of 16 bytes.
 bool hopper_takes(const Conv& conv);
 
 // All plans, the best first: one that was measured on this GPU, if there is one, then by the model.

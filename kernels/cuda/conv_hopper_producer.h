@@ -19,8 +19,8 @@ struct HopperProducer : HopperBlock<Tile> {
   // This block's share of the step's weights: rows of them, for the whole column of the cluster.
   MFS_DEVICE void load_weights(int step, int s, const Place& at) {
     const int share = kColumns / p.cluster_rows, first = row * share;
-    const int c[2] = {(first_step + step) * kHopperDepth, at.column + first};
-    unsigned char* const to = stage(s) + Tile::kABytes + first * 128;
+    const int c[2] = {(first_step + step) * p.depth, at.column + first};
+    unsigned char* const to = stage(s) + Tile::kABytes + first * kHopperStepBytes;
     if (p.cluster_rows == 1) {
       simt::tma_load(to, p.weights, barrier(Tile::kFull, s), c);
     } else {
@@ -42,16 +42,16 @@ struct HopperProducer : HopperBlock<Tile> {
     }
     int c[4];
     if (of_joined) {
-      c[0] = (k - p.src_steps) * kHopperDepth, c[1] = x * p.joined_stride, c[2] = y * p.joined_stride;
+      c[0] = (k - p.src_steps) * p.depth, c[1] = x * p.joined_stride, c[2] = y * p.joined_stride;
     } else {
       const int tap = k / p.chunks;
-      c[0] = k % p.chunks * kHopperDepth;
+      c[0] = k % p.chunks * p.depth;
       c[1] = x * p.stride - p.pad + tap % p.kernel * p.dilation;
       c[2] = y * p.stride - p.pad + tap / p.kernel * p.dilation;
     }
     c[3] = at.image;
     const simt::TensorMap& map = of_joined ? p.joined : p.src;
-    unsigned char* const to = stage(s) + column * share * 128;
+    unsigned char* const to = stage(s) + column * share * kHopperStepBytes;
     if (p.cluster_columns == 1) {
       simt::tma_load(to, map, barrier(Tile::kFull, s), c);
     } else {

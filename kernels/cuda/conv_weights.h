@@ -22,7 +22,7 @@ struct ConvF32Parameters {
 };
 
 struct ConvWeights final : PackedWeights {
-  CudaMemory weights, bias;
+  CudaMemory weights, bias, scale;  // scale: int8 only
 };
 
 template <typename Element>
@@ -33,11 +33,13 @@ CudaMemory on_device(const std::vector<Element>& data) {
 }
 
 template <typename Element>
-std::shared_ptr<const ConvWeights> on_device(const std::vector<Element>& weights, const std::vector<float>& bias) {
-  auto both = std::make_shared<ConvWeights>();
-  both->weights = on_device(weights);
-  both->bias = on_device(bias);
-  return both;
+std::shared_ptr<const ConvWeights> on_device(const std::vector<Element>& weights, const std::vector<float>& bias,
+                                             const std::vector<float>& scale = {}) {
+  auto all = std::make_shared<ConvWeights>();
+  all->weights = on_device(weights);
+  all->bias = on_device(bias);
+  if (!scale.empty()) all->scale = on_device(scale);
+  return all;
 }
 
 }  // namespace mfs::core

@@ -42,6 +42,13 @@ MFS_DEVICE uint32_t packed(float low, float high) {
   return uint32_t{simt::bits_as<uint16_t>(rounded<T>(low))} | uint32_t{simt::bits_as<uint16_t>(rounded<T>(high))} << 16;
 }
 
+// In steps of int8 activations: to nearest, ties to even, clamped to 0..255; a NaN becomes 0. Between 2^23 and 2^24 a float's
+// last bit is worth one: the sum is rounded as wanted, and its low bits are the result.
+MFS_DEVICE uint32_t rounded_steps(float steps) {
+  const float positive = steps > 0 ? steps : 0.0f;
+  return simt::bits_as<uint32_t>((positive < 255 ? positive : 255.0f) + 0x1p23f) & 0xff;
+}
+
 // kWidth neighbouring channels as floats; T is Half or BFloat16.
 template <int kWidth, class T>
 MFS_DEVICE void load_channels(const T* p, float (&v)[kWidth]) {

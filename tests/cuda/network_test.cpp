@@ -38,6 +38,7 @@ std::optional<CudaDeviceInfo> hopper_device() {
 }
 
 double number(DType dtype, const std::byte* p) {
+  if (dtype == DType::kU8) return std::to_integer<int>(*p);
   if (dtype == DType::kF32) {
     float v;
     std::memcpy(&v, p, sizeof v);
@@ -65,13 +66,13 @@ Map download(const Cuda& cuda, const View& v) {
 bool of_hopper(const StepInfo& step) { return step.algorithm.starts_with("hopper"); }
 
 void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype, const CudaDeviceInfo& on = device(),
-                 ConvFamily family = ConvFamily::kBest) {
+                 ConvFamily family = ConvFamily::kBest, const Calibration* int8 = nullptr) {
   CAPTURE(dtype);
   const CudaStream stream;
   Cuda cuda = stream.on(on);
   cuda.convolutions = family;
   PackCache packs;
-  PlannedNetwork<Cuda> network(file, packs, cuda, {64, 64, dtype, 2});
+  PlannedNetwork<Cuda> network(file, packs, cuda, {64, 64, dtype, 2, false, 1, int8});
   const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
   network.place(arena.data());
   const auto read = [&](const Place& p) { return download(cuda, network.view(p)); };
@@ -101,7 +102,8 @@ void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype
       const DType type = reference.dtype(e.place);
       Diff diff;
       for (std::size_t k = 0; k < actual.values.size(); ++k) {
-        const double bound = e.bound.values[k] + rounding(type, std::abs(e.value.values[k]) + e.bound.values[k]);
+        const double stored = type == DType::kU8 ? 0 : rounding(type, std::abs(e.value.values[k]) + e.bound.values[k]);
+        const double bound = e.bound.values[k] + stored;
         diff.add(actual.values[k], {e.value.values[k], bound}, 0, 0, static_cast<int>(k) / e.place.shape.c,
                  static_cast<int>(k) % e.place.shape.c);
       }
@@ -182,6 +184,39 @@ TEST_CASE("every step of mfs-small is within its bound on the Hopper family") {
   check_steps(*file, request_of(photo), DType::kF16, *on, ConvFamily::kHopper);
 }
 
+TEST_CASE("every step of mfs-small in int8 is within its bound") {
+  const auto on = hopper_device();
+  if (!on) return;
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  REQUIRE(file->calibration());
+  const GoldenNetwork photo("multi");
+  check_steps(*file, request_of(photo), DType::kF16, *on, ConvFamily::kHopper, &*file->calibration());
+}
+
+// No bound worth having follows from roundings in series; the limit is that of int8 on the CPU (int8_test.cpp).
+TEST_CASE("int8 probabilities on a Hopper GPU are near f16's, and the same in every run") {
+  const auto on = hopper_device();
+  if (!on) return;
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  const GoldenNetwork photo("multi");
+  PackCache packs;
+  CudaExecutor f16(*file, packs, {64, 64, DType::kF16, *on, 2}),
+      int8(*file, packs, {64, 64, DType::kF16, *on, 2, false, 1, &*file->calibration()});
+  const auto count = [](const CudaExecutor& e, const char* word) {
+    return std::ranges::count_if(e.steps(), [=](const StepInfo& s) { return s.operation.find(word) != std::string::npos; });
+  };
+  CHECK(count(f16, "int8") == 0);
+  CHECK(count(int8, "int8") > 40);
+  CHECK(count(int8, "+u8") > 10);       // what a shortcut and a convolution read is written twice
+  CHECK(count(int8, "quantise") <= 6);  // and rounded by itself only where something else made it
+  const std::vector<float> expected = probability_of(f16, photo), actual = probability_of(int8, photo);
+  CHECK(probability_of(int8, photo) == actual);
+  double worst = 0;
+  for (std::size_t i = 0; i < actual.size(); ++i) worst = std::max(worst, std::abs(double{actual[i]} - expected[i]));
+  CHECK(worst <= 0.04);
+  CHECK(worst > 0);
+}
+
 TEST_CASE("f16 probabilities on a Hopper GPU are near PyTorch's f32, and the same in every run") {
   const auto on = hopper_device();
   if (!on) return;
@@ -221,11 +256,7 @@ TEST_CASE("all kernels of a network but the first are launched programmatically,
   }
 }
 
-TEST_CASE("kernels that overlap compute the same bits in every order of events") {
-  const GoldenNetwork golden("multi");
-  const auto file = WeightsFile::open(golden.weights_path);
-  PackCache packs;
-  const CudaExecutor executor(*file, packs, {64, 64, DType::kF16, *hopper_device(), 2, false});
+void check_orders(const CudaExecutor& executor) {
   const CudaMemory input(MemoryKind::kPinned, static_cast<std::size_t>(executor.input().bytes()));
   for (std::size_t i = 0; i < input.size() / 2; ++i)
     reinterpret_cast<Float16*>(input.data())[i] = Float16(static_cast<float>(static_cast<int>(i * 37 % 251) - 125) / 100);
@@ -240,6 +271,15 @@ TEST_CASE("kernels that overlap compute the same bits in every order of events")
   const std::vector<double> expected = logit({});
   CHECK(logit({.order = Order::kReverse, .completion = Completion::kLate}) == expected);
   CHECK(logit({.seed = 3, .order = Order::kRandom, .completion = Completion::kRandom}) == expected);
+}
+
+TEST_CASE("kernels that overlap compute the same bits in every order of events") {
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path), calibrated = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  PackCache packs, calibrated_packs;
+  check_orders({*file, packs, {64, 64, DType::kF16, *hopper_device(), 2}});
+  check_orders(
+      {*calibrated, calibrated_packs, {64, 64, DType::kF16, *hopper_device(), 2, false, 1, &*calibrated->calibration()}});
 }
 #endif
 

@@ -189,6 +189,11 @@ TEST_CASE_FIXTURE(Fixture, "what has no memory or plan yet is refused when queue
 }
 
 #if MFS_EMULATED
+TEST_CASE("int8 is refused on a GPU that is no Hopper, before anything is planned") {
+  CHECK_THROWS_WITH(Model(MFS_SMALL_WEIGHTS, {.device = "cuda", .precision = "int8"}),
+                    "precision int8 on a GPU needs one of compute capability 9.0 and a build for sm_90a");
+}
+
 TEST_CASE_FIXTURE(Fixture, "a device allocation that fails is an error, and the next call works") {
   const auto create_and_run = [&] {
     mfs::Session session(model, {});

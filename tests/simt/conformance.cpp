@@ -138,7 +138,7 @@ T element(int value) {
   if constexpr (std::is_same_v<T, Half>) return to_half(static_cast<float>(value));
   if constexpr (std::is_same_v<T, BFloat16>) return to_bfloat16(static_cast<float>(value));
   if constexpr (std::is_same_v<T, E4m3>) return to_e4m3(static_cast<float>(value));
-  if constexpr (std::is_same_v<T, int8_t>) return static_cast<int8_t>(value);
+  if constexpr (std::is_integral_v<T>) return static_cast<T>(value);
 }
 
 template <class T>
@@ -199,7 +199,10 @@ void warpgroup_products(Runner& r, const char* name) {
   for (size_t row = 0; row < 64; ++row)
     for (size_t column = 0; column < kColumns; ++column) {
       int sum = 0;
-      for (size_t k = 0; k < kDepth; ++k) sum += 2 * values[row * kDepth + k] * values[(64 + column) * kDepth + k];
+      for (size_t k = 0; k < kDepth; ++k) {
+        const int left = values[row * kDepth + k];
+        sum += 2 * (std::is_same_v<T, uint8_t> ? left & 0xff : left) * values[(64 + column) * kDepth + k];
+      }
       expected[row * kColumns + column] = static_cast<Accumulator<T>>(sum);
     }
   Buffer<uint32_t> in(packed<T>(values));
@@ -344,6 +347,7 @@ void all(Runner& r) {
   warpgroup_products<BFloat16, 64>(r, "wgmma bf16 n64");
   warpgroup_products<E4m3, 72>(r, "wgmma e4m3 n72");
   warpgroup_products<int8_t, 96>(r, "wgmma s8 n96");
+  warpgroup_products<uint8_t, 128>(r, "wgmma u8 s8 n128");
   clusters(r);
   dependents(r);
 #endif

@@ -13,7 +13,7 @@ namespace mfs::core::simt {
 inline namespace MFS_SIMT_BACKEND {
 
 template <class T>
-using Accumulator = std::conditional_t<std::is_same_v<T, int8_t>, int32_t, float>;
+using Accumulator = std::conditional_t<std::is_integral_v<T>, int32_t, float>;
 
 #if MFS_SIMT_HARDWARE
 

@@ -1,5 +1,5 @@
 // wgmma (sm_90a): a warpgroup multiplies 64 rows of a with kColumns rows of b (both K-major in shared memory, 32 bytes of K),
-// asynchronously, into registers: d (+)= a b^T.
+// asynchronously, into registers: d (+)= a b^T. T is the type of both, but with uint8_t b is int8_t.
 //
 //   wgmma_fence();                         // before the first one, and again after every wait
 //   wgmma<Half, 128>(d, a, b, true); ...   // a, b: matrix descriptors
@@ -18,7 +18,7 @@ inline namespace MFS_SIMT_BACKEND {
 
 template <class T, int kColumns>
 inline constexpr bool kWgmmaHasSize = kColumns >= 8 && kColumns <= 256 && kColumns % 8 == 0 &&
-                                      (!std::is_same_v<T, int8_t> || kColumns % 16 == 0 || kColumns == 8 || kColumns == 24);
+                                      (!std::is_integral_v<T> || kColumns % 16 == 0 || kColumns == 8 || kColumns == 24);
 
 // Rows of `swizzle` bytes (the box TMA writes with that swizzle), eight of them an atom; group_stride is the distance of atoms
 // in bytes. Without swizzle: 8x16-byte tiles of 128 bytes, group_stride apart along rows and k_stride apart along K.
@@ -31,7 +31,7 @@ MFS_DEVICE uint64_t matrix_descriptor(const void* p, Swizzle swizzle, uint32_t g
 
 #if !MFS_SIMT_HARDWARE
 
-enum class WgmmaType { kHalf, kBFloat16, kE4m3, kInt8 };
+enum class WgmmaType { kHalf, kBFloat16, kE4m3, kS8, kU8S8 };
 void wgmma(void* d, WgmmaType type, int columns, uint64_t a, uint64_t b, bool accumulate, Site site);
 void wgmma_fence(Site site = Site::current());
 void wgmma_commit(Site site = Site::current());
@@ -43,7 +43,8 @@ void wgmma(Accumulator<T> (&d)[kColumns / 2], uint64_t a, uint64_t b, bool accum
   constexpr WgmmaType kType = std::is_same_v<T, Half>       ? WgmmaType::kHalf
                               : std::is_same_v<T, BFloat16> ? WgmmaType::kBFloat16
                               : std::is_same_v<T, E4m3>     ? WgmmaType::kE4m3
-                                                            : WgmmaType::kInt8;
+                              : std::is_same_v<T, int8_t>   ? WgmmaType::kS8
+                                                            : WgmmaType::kU8S8;
   wgmma(d, kType, kColumns, a, b, accumulate, site);
 }
 template <int kLeft>

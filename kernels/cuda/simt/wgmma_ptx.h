@@ -23,8 +23,10 @@ inline namespace MFS_SIMT_BACKEND {
       MFS_WGMMA(n, "k16.f32.bf16.bf16", "+f", ia, ib, ip, ", 1, 1, 0, 0"); \
     } else if constexpr (std::is_same_v<T, E4m3>) {                        \
       MFS_WGMMA(n, "k32.f32.e4m3.e4m3", "+f", ia, ib, ip, ", 1, 1");       \
-    } else {                                                               \
+    } else if constexpr (std::is_same_v<T, int8_t>) {                      \
       MFS_WGMMA(n, "k32.s32.s8.s8", "+r", ia, ib, ip, "");                 \
+    } else {                                                               \
+      MFS_WGMMA(n, "k32.s32.u8.s8", "+r", ia, ib, ip, "");                 \
     }                                                                      \
   }
 

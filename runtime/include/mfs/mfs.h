@@ -118,7 +118,8 @@ typedef void (*mfs_log_fn)(void* user, const char* message);
 typedef struct mfs_model_options {
   size_t struct_size;
   const char* device;    /* "auto" (default), "cpu", "cuda" or "cuda:N"; only "auto" falls back to the CPU */
-  const char* precision; /* "auto" (default), "f32", "bf16", "f16" or "int8", as far as the device offers it; "auto" is never
+  const char* precision; /* "auto" (default), "f32", "bf16", "f16" or "int8", as far as the device offers it: GPUs f16 and bf16,
+                            those of compute capability 9.0 int8; the CPU f32, int8 and, with AVX-512, bf16. "auto" is never
                             int8, which needs calibrated weights (below) */
   int32_t threads;       /* host threads of a session's run, the calling one included; 0 = all the process may use */
   mfs_log_fn log;        /* what `auto` chose and why, what was planned; NULL = nobody. Must outlive model and sessions */
@@ -136,7 +137,8 @@ MFS_API void mfs_model_destroy(mfs_model* model);
 typedef struct mfs_model_info {
   const char* variant;                   /* of the paper's networks: "resnet-multi" */
   const char* device;                    /* "cpu", "cuda:0" */
-  const char* precision;                 /* of activations and weights: "bf16"; "int8": of most convolutions, the rest is f32 */
+  const char* precision;                 /* of activations and weights: "bf16"; "int8": of most convolutions, the rest is
+                                            f32 or, on a GPU, f16 */
   int32_t network_width, network_height; /* as trained */
   int32_t uses_taps;                     /* 0 for networks without guidance, whose taps are ignored */
   int32_t threads;

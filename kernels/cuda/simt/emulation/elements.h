@@ -7,7 +7,7 @@
 
 namespace mfs::core::simt::emulation {
 
-// `count` elements that lie next to each other, of type Half, BFloat16, E4m3 or int8_t.
+// `count` elements that lie next to each other, of type Half, BFloat16, E4m3, int8_t or uint8_t.
 template <class T>
 void widen(const unsigned char* elements, size_t count, double* to);
 

@@ -104,7 +104,7 @@ void widen(const unsigned char* elements, size_t count, double* to) {
   for (size_t i = 0; i < count; ++i) {
     T value;
     std::memcpy(&value, elements + i * sizeof value, sizeof value);
-    if constexpr (std::is_same_v<T, int8_t>) {
+    if constexpr (std::is_integral_v<T>) {
       to[i] = value;
     } else if constexpr (std::is_same_v<T, Half>) {
       to[i] = static_cast<double>(table[value.bits]);
@@ -118,6 +118,7 @@ template void widen<Half>(const unsigned char*, size_t, double*);
 template void widen<BFloat16>(const unsigned char*, size_t, double*);
 template void widen<E4m3>(const unsigned char*, size_t, double*);
 template void widen<int8_t>(const unsigned char*, size_t, double*);
+template void widen<uint8_t>(const unsigned char*, size_t, double*);
 
 }  // namespace emulation
 }  // namespace mfs::core::simt

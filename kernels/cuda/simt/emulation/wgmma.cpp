@@ -54,25 +54,22 @@ MFS_MULTIVERSION void multiply_row(const double* left, const double* right, uint
   }
 }
 
-template <class T>
+template <class T, class Right = T>
 void multiply(const WgmmaCall& call, const Block& block) {
   constexpr int kDepth = 32 / sizeof(T), kPerChunk = kDepth / 2;
   const Operand a = decode(call.a), b = decode(call.b);
-  const auto read = [&](const Operand& o, uint32_t row, double* to) {
-    for (uint32_t chunk = 0; chunk < 2; ++chunk) {
-      const unsigned char* bytes = block.shared + (chunk_address(o, row, chunk) - block.shared_base);
-      widen<T>(bytes, kPerChunk, to + chunk * kPerChunk);
-    }
+  const auto chunk_of = [&](const Operand& o, uint32_t row, uint32_t chunk) {
+    return block.shared + (chunk_address(o, row, chunk) - block.shared_base);
   };
   double left[kDepth];
   auto right = std::make_unique<double[]>(static_cast<size_t>(kDepth) * call.columns);  // [k][column]
   for (uint32_t n = 0; n < call.columns; ++n) {
-    read(b, n, left);
+    for (uint32_t chunk = 0; chunk < 2; ++chunk) widen<Right>(chunk_of(b, n, chunk), kPerChunk, left + chunk * kPerChunk);
     for (uint32_t k = 0; k < kDepth; ++k) right[k * call.columns + n] = left[k];
   }
   double sum[256];
   for (uint32_t row = 0; row < 64; ++row) {
-    read(a, row, left);
+    for (uint32_t chunk = 0; chunk < 2; ++chunk) widen<T>(chunk_of(a, row, chunk), kPerChunk, left + chunk * kPerChunk);
     multiply_row(left, right.get(), kDepth, call.columns, sum);
     for (uint32_t n = 0; n < call.columns; ++n) {
       const uint32_t thread = row / 16 * 32 + row % 8 * 4 + n % 8 / 2;
@@ -105,8 +102,10 @@ void execute(const WgmmaCall& call, const Block& block, const Site& site) {
       return multiply<BFloat16>(call, block);
     case WgmmaType::kE4m3:
       return multiply<E4m3>(call, block);
-    case WgmmaType::kInt8:
+    case WgmmaType::kS8:
       return multiply<int8_t>(call, block);
+    case WgmmaType::kU8S8:
+      return multiply<uint8_t, int8_t>(call, block);
   }
 }
 
