@@ -90,7 +90,7 @@ class Quantiser {
       rounded_[v.writer] = {v.name, range->second / kSteps, -1};
     }
     for (const auto& [name, range] : calibration.ranges)
-      if (std::ranges::none_of(rounded_, [&](const auto& r) { return r.second.name == name; }))
+      if (std::ranges::none_of(rounded_, [&name = name](const auto& r) { return r.second.name == name; }))
         fail("has a range for " + name + ", which int8 does not round in this network");
   }
 

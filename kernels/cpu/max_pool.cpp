@@ -27,7 +27,7 @@ MFS_INLINE void max_of_lanes(const Window<T>& window, int channel, T* dst) {
     for (int x = 0; x < window.columns; ++x, row += window.pitch) {
       for (int l = 0; l < kLanes; ++l) {
         const float v = static_cast<float>(row[l]);
-        best[l] = (v > best[l]) | (v != v) ? v : best[l];
+        best[l] = ((v > best[l]) | (v != v)) ? v : best[l];
       }
     }
   }
