@@ -140,7 +140,9 @@ int run(int argc, char** argv) {
   CLI::App app{"The network on a GPU: kernels alone in the CUDA graph, one tap to its mask, every step"};
   Options o;
   app.add_option("--weights", o.weights, "weights file")->required()->check(CLI::ExistingFile);
-  app.add_option("--precision", o.precision, "f16 or bf16")->check(CLI::IsMember({"f16", "bf16"}))->capture_default_str();
+  app.add_option("--precision", o.precision, "f16 or bf16; int8 or fp8 on a Hopper GPU, with calibrated weights")
+      ->check(CLI::IsMember({"f16", "bf16", "int8", "fp8"}))
+      ->capture_default_str();
   app.add_option("--size", o.size, "network size WxH; default the weights'")->delimiter('x')->expected(2);
   app.add_option("--photo", o.photo, "photo size WxH")->delimiter('x')->expected(2);
   app.add_option("--repeat", o.repeat, "runs")->check(CLI::PositiveNumber)->capture_default_str();
@@ -154,13 +156,16 @@ int run(int argc, char** argv) {
   if (devices.empty()) throw Error(Code::kNoDevice, why_none);
   const auto file = WeightsFile::open(o.weights);
   const PreprocessDescription& p = file->preprocess();
-  const CudaPlanOptions plan{o.size.empty() ? p.height : o.size[1],
-                             o.size.empty() ? p.width : o.size[0],
-                             o.precision == "f16" ? DType::kF16 : DType::kBF16,
-                             devices.front(),
-                             4,
-                             false,
-                             o.batch};
+  CudaPlanOptions plan{.height = o.size.empty() ? p.height : o.size[1],
+                       .width = o.size.empty() ? p.width : o.size[0],
+                       .dtype = o.precision == "bf16" ? DType::kBF16 : DType::kF16,
+                       .device = devices.front(),
+                       .host_threads = 4,
+                       .batch = o.batch};
+  if (o.precision == "int8" || o.precision == "fp8") {
+    if (!file->calibration()) throw Error(Code::kUnsupported, o.weights + " is not calibrated; mfs_calibrate does that");
+    plan.calibration = &*file->calibration(), plan.narrow = o.precision == "int8" ? DType::kU8 : DType::kE4m3;
+  }
   PackCache packs;
   CudaExecutor executor(*file, packs, plan);
   require(executor.run(Photo(o.photo, o.batch).requests));  // the input that the graph is timed with

@@ -27,17 +27,17 @@ Status check_joined(const Conv& op) {
 
 Status check_scales(const Conv& op) {
   const auto is_scale = [](float s) { return s > 0 && std::isfinite(s); };
-  if (op.dtype != DType::kU8) {
+  if (!is_narrow(op.dtype)) {
     if (op.src_scale == 0 && op.joined_scale == 0 && op.dst_scale == 0 && op.copy_scale == 0) return {};
-    return refuse("conv", std::string("there is a scale, but the element type is ") + name_of(op.dtype) + ", not u8");
+    return refuse("conv", std::string("there is a scale, but the element type is ") + name_of(op.dtype) + ", not u8 or e4m3");
   }
   if (!is_floating(op.wide))
     return refuse("conv", std::string("the wide type is ") + name_of(op.wide) + ", not f32, f16 or bf16");
-  if (!is_scale(op.src_scale)) return refuse("conv", "src is u8 without a scale above 0");
-  if (op.joined.c > 0 && !is_scale(op.joined_scale)) return refuse("conv", "joined is u8 without a scale above 0");
+  if (!is_scale(op.src_scale)) return refuse("conv", "src is narrow without a scale above 0");
+  if (op.joined.c > 0 && !is_scale(op.joined_scale)) return refuse("conv", "joined is narrow without a scale above 0");
   if (op.copy_scale != 0 && !is_scale(op.copy_scale)) return refuse("conv", "the scale of the copy is not above 0");
   if (op.dst_scale == 0) return {};
-  if (op.copy_scale != 0) return refuse("conv", "a copy in u8 needs a dst of the wide type");
+  if (op.copy_scale != 0) return refuse("conv", "a narrow copy needs a dst of the wide type");
   if (!is_scale(op.dst_scale)) return refuse("conv", "the scale of dst is not above 0");
   return op.residual ? refuse("conv", "a residual needs a dst of the wide type") : Status();
 }
@@ -51,8 +51,8 @@ Status check(const Conv& op) {
   if (out.c < 1) return refuse(kOp, "dst has no channels: " + to_string(out));
   if (op.kernel < 1 || op.stride < 1 || op.dilation < 1) return refuse(kOp, "kernel, stride and dilation must be at least 1");
   if (op.pad < 0) return refuse(kOp, "padding must not be negative");
-  if (!is_floating(op.dtype) && op.dtype != DType::kU8)
-    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32, f16, bf16 or u8");
+  if (!is_floating(op.dtype) && !is_narrow(op.dtype))
+    return refuse(kOp, std::string("the element type is ") + name_of(op.dtype) + ", not f32, f16, bf16, u8 or e4m3");
   if (Status s = check_scales(op); !s) return s;
   const int reach = op.dilation * (op.kernel - 1) + 1;
   if (in.h + 2 * op.pad < reach || in.w + 2 * op.pad < reach) {

@@ -19,11 +19,12 @@ namespace mfs::core {
 // NHWC; src, joined, residual and dst share the dtype, f32 accumulation; dst's size follows conv_size().
 // joined is a 1x1 convolution of a second source: the projected shortcut of a bottleneck as more K of the convolution that it
 // is added to (c = 0: none). Pitches are distances between pixels in elements (see View). CPU: f32, bf16 and int8 (wide:
-// f32), no joined. CUDA: f16, bf16 and int8 (wide: f16); f32 for a few pixels (pooled context).
-// int8 is dtype u8: src and joined hold steps of src_scale and joined_scale, the weights are rounded per output channel to 64
-// steps either side of zero (CUDA: 127), sums are exact. residual and dst are of type `wide`, or, without residual, dst is u8
-// in steps of dst_scale: rounded to nearest, clamped. CUDA can also write a dst of type `wide` once more, in u8. On CUDA it
-// needs a Hopper GPU and channels in multiples of 16.
+// f32), no joined. CUDA: f16, bf16, int8 and fp8 (wide: f16); f32 for a few pixels (pooled context).
+// int8 is dtype u8: src and joined are in units of src_scale and joined_scale, the weights are rounded per output channel to 64
+// steps either side of zero (CUDA: 127), sums are exact. fp8 is dtype e4m3, CUDA only, weights too, each output channel scaled
+// so that its largest is 448. residual and dst are of type `wide`, or, without residual, dst is narrow, too, in units of
+// dst_scale: rounded to nearest, ties to even, clamped. CUDA can also write a dst of type `wide` once more, narrow. There,
+// these types need a Hopper GPU and channels in multiples of 16.
 struct Conv {
   Shape src, dst;
   int kernel = 1, stride = 1, dilation = 1, pad = 0;
@@ -32,14 +33,14 @@ struct Conv {
   bool residual = false, relu = false;
   Shape joined{0, 0, 0, 0};
   int joined_stride = 1, joined_pitch = 0;
-  float src_scale = 0, joined_scale = 0, dst_scale = 0;  // int8 only; dst_scale 0: dst is wide
-  float copy_scale = 0;                                  // int8 only; above 0: copy becomes dst in steps of this
-  DType wide = DType::kF32;                              // int8 only
+  float src_scale = 0, joined_scale = 0, dst_scale = 0;  // narrow only; dst_scale 0: dst is wide
+  float copy_scale = 0;                                  // narrow only; above 0: copy becomes dst in units of this
+  DType wide = DType::kF32;                              // narrow only
 
   bool operator==(const Conv&) const = default;
 };
 
-constexpr DType dst_dtype(const Conv& c) { return c.dtype == DType::kU8 && c.dst_scale == 0 ? c.wide : c.dtype; }
+constexpr DType dst_dtype(const Conv& c) { return is_narrow(c.dtype) && c.dst_scale == 0 ? c.wide : c.dtype; }
 
 constexpr int conv_size(int size, int kernel, int stride, int dilation, int pad) {
   return (size + 2 * pad - dilation * (kernel - 1) - 1) / stride + 1;
@@ -49,7 +50,7 @@ Status check(const Conv&);
 Cost cost(const Conv&);
 
 // Whether there are convolutions in the type: on this machine's processor f32 and u8 (int8) always, bf16 with AVX-512; on a GPU
-// all but u8, which needs the Hopper family.
+// f32, f16 and bf16, and with the Hopper family u8 and e4m3.
 bool has_conv(const Cpu&, DType);
 bool has_conv(const Cuda&, DType);
 

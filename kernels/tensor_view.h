@@ -7,13 +7,18 @@
 
 namespace mfs::core {
 
-enum class DType : std::uint8_t { kF32, kF16, kBF16, kI8, kU8 };
+enum class DType : std::uint8_t { kF32, kF16, kBF16, kI8, kU8, kE4m3 };
 
 constexpr std::size_t size_of(DType t) { return t == DType::kF32 ? 4 : (t == DType::kF16 || t == DType::kBF16) ? 2 : 1; }
 constexpr const char* name_of(DType t) {
-  constexpr const char* kNames[] = {"f32", "f16", "bf16", "i8", "u8"};
+  constexpr const char* kNames[] = {"f32", "f16", "bf16", "i8", "u8", "e4m3"};
   return kNames[static_cast<int>(t)];
 }
+
+// What activations are rounded to for int8 and fp8.
+constexpr bool is_narrow(DType t) { return t == DType::kU8 || t == DType::kE4m3; }
+// The largest of them, in units of their scale.
+constexpr float largest_of_narrow(DType t) { return t == DType::kU8 ? 255 : 448; }
 
 struct Shape {
   int n = 1, h = 1, w = 1, c = 1;

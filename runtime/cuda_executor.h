@@ -15,12 +15,13 @@ struct CudaPlanOptions {
   int height = 0, width = 0;  // network size
   DType dtype = DType::kF16;  // of activations and packed weights: f16 or bf16
   CudaDeviceInfo device;
-  int host_threads = 1;               // for the preparation of weights
-  bool keep_named_values = false;     // every named value stays readable after a run (tests); costs memory
-  int batch = 1;                      // photos per run
-  const Calibration* int8 = nullptr;  // with dtype f16: convolutions in int8 (see quantisation.h)
+  int host_threads = 1;                      // for the preparation of weights
+  bool keep_named_values = false;            // every named value stays readable after a run (tests); costs memory
+  int batch = 1;                             // photos per run
+  const Calibration* calibration = nullptr;  // with dtype f16: convolutions in int8 or fp8 (see quantisation.h)
+  DType narrow = DType::kU8;
 
-  NetworkOptions network() const { return {height, width, dtype, host_threads, keep_named_values, batch, int8}; }
+  NetworkOptions network() const { return {height, width, dtype, host_threads, keep_named_values, batch, calibration, narrow}; }
 };
 
 class CudaExecutor final : public Executor {

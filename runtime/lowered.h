@@ -22,7 +22,7 @@ struct Place {
 struct Buffer {
   Shape shape;
   DType dtype = DType::kF32;
-  float scale = 0;  // u8 only: what a step is worth
+  float scale = 0;  // u8 and e4m3 only: what 1 is worth
 };
 
 // Filters from the weights file: of `conv` (with batch norm `norm` folded unless empty), input channels
@@ -41,7 +41,7 @@ struct ConvStep {
   Place joined;                  // source of a 1x1 convolution added to this one (see Conv)
   int joined_stride = 1;
   Filters joined_filters;
-  Place copy;  // dst once more, in u8 (see quantisation.h)
+  Place copy;  // dst once more, narrow (see quantisation.h)
 };
 struct MaxPoolStep {
   Place src, dst;
@@ -75,7 +75,7 @@ struct TransposedConvStep {
   std::string tensors;
 };
 
-// To u8; see quantisation.h.
+// To u8 or e4m3; see quantisation.h.
 struct QuantiseStep {
   Place src, dst;
 };

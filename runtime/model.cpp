@@ -22,7 +22,7 @@ bool has_bf16_instructions() {
 #endif
 }
 
-constexpr const char* kInt8OnGpu = "precision int8 on a GPU needs one of compute capability 9.0 and a build for sm_90a";
+constexpr const char* kNarrowOnGpu = " on a GPU needs one of compute capability 9.0 and a build for sm_90a";
 
 // Devices of a build with the CUDA engine; of others none.
 std::vector<CudaDeviceInfo> gpus(std::string& why_none) {
@@ -34,10 +34,12 @@ std::vector<CudaDeviceInfo> gpus(std::string& why_none) {
 #endif
 }
 
+bool is_narrow(const std::string& precision) { return precision == "int8" || precision == "fp8"; }
+
 #if MFS_HAVE_CUDA
-bool has_int8(const CudaDeviceInfo& gpu) { return has_conv(Cuda{.capability = gpu.capability}, DType::kU8); }
+bool has_narrow(const CudaDeviceInfo& gpu) { return has_conv(Cuda{.capability = gpu.capability}, DType::kU8); }
 #else
-bool has_int8(const CudaDeviceInfo&) { return false; }
+bool has_narrow(const CudaDeviceInfo&) { return false; }
 #endif
 
 // The GPU to use, or none for the CPU.
@@ -51,8 +53,8 @@ std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
   const bool on_cpu = d == "auto" && options.precision == "f32";
   if (on_cpu) why_none = "the CUDA engine does not offer f32";
   if (d != "cpu" && !on_cpu) found = gpus(why_none);
-  if (d == "auto" && options.precision == "int8" && std::erase_if(found, std::not_fn(has_int8)) && found.empty())
-    why_none = kInt8OnGpu;
+  if (d == "auto" && is_narrow(options.precision) && std::erase_if(found, std::not_fn(has_narrow)) && found.empty())
+    why_none = "precision " + options.precision + kNarrowOnGpu;
   if (d.starts_with("cuda:")) {
     std::erase_if(found, [&](const CudaDeviceInfo& g) { return d != "cuda:" + std::to_string(g.index); });
     if (found.empty()) why_none = why_none.empty() ? "there is no such device" : why_none;
@@ -87,9 +89,9 @@ DType choose_precision(const ModelOptions& options, const std::optional<CudaDevi
   const bool known = p == "auto" || p == "f32" || p == "f16" || p == "bf16" || p == "int8" || p == "fp8";
   if (!known)
     throw Error(Code::kInvalidArgument, "unknown precision '" + p + "'; known are auto, f32, bf16, f16, int8 and fp8");
-  if (gpu && p != "auto" && p != "f16" && p != "bf16" && p != "int8")
-    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CUDA engine; f16, bf16 and int8 are");
-  if (gpu && p == "int8" && !has_int8(*gpu)) throw Error(Code::kUnsupported, kInt8OnGpu);
+  if (gpu && p == "f32")
+    throw Error(Code::kUnsupported, "precision f32 is not offered by the CUDA engine; f16, bf16, int8 and fp8 are");
+  if (gpu && is_narrow(p) && !has_narrow(*gpu)) throw Error(Code::kUnsupported, "precision " + p + kNarrowOnGpu);
   if (!gpu && p != "auto" && p != "f32" && p != "bf16" && p != "int8")
     throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32, bf16 and int8 are");
   return gpu ? choose_precision_on_gpu(options) : choose_precision_on_cpu(options);
@@ -108,38 +110,39 @@ Model::Model(const std::string& path, const ModelOptions& options) : log_(option
   gpu_ = choose_device(options);
   if (gpu_) device_name_ = "cuda:" + std::to_string(gpu_->index);
   dtype_ = choose_precision(options, gpu_);
-  int8_ = options.precision == "int8";
+  if (is_narrow(options.precision)) narrow_ = options.precision == "int8" ? DType::kU8 : DType::kE4m3;
   threads_ = options.threads > 0 ? options.threads : all_threads();
   weights_ = WeightsFile::open(path);
   const PreprocessDescription& p = weights_->preprocess();
   build_network(*weights_, p.height, p.width);  // every tensor is there and fits
   weights_->check_finite(threads_);
   parameters_ = count_parameters(*weights_);
-  if (int8_) check_calibration();
+  if (narrow_) check_calibration();
 }
 
-// That int8 finds what it needs in the file, before anything is planned.
+// That int8 or fp8 finds what it needs in the file, before anything is planned.
 void Model::check_calibration() const {
   const std::string& path = weights_->path();
   if (!weights_->calibration())
-    throw Error(Code::kUnsupported, path + ": precision int8 needs calibrated weights, which mfs_calibrate makes of these");
+    throw Error(Code::kUnsupported,
+                path + ": precision " + precision() + " needs calibrated weights, which mfs_calibrate makes of these");
   const PreprocessDescription& p = weights_->preprocess();
   Lowered network = lower(build_network(*weights_, p.height, p.width), {.dtype = dtype_, .join_shortcuts = gpu_.has_value()});
   try {
-    quantise(network, *weights_->calibration(), gpu_.has_value());
+    quantise(network, *weights_->calibration(), {*narrow_, gpu_.has_value()});
   } catch (const Error& error) {
     throw Error(error.code(), path + ": " + error.what());
   }
 }
 
-const Calibration* Model::calibration() const { return int8_ ? &*weights_->calibration() : nullptr; }
+const Calibration* Model::calibration() const { return narrow_ ? &*weights_->calibration() : nullptr; }
 
 NetworkOptions Model::cpu_options(int height, int width, int batch) const {
-  return {height, width, dtype_, threads_, false, batch, calibration()};
+  return {height, width, dtype_, threads_, false, batch, calibration(), narrow_.value_or(DType::kU8)};
 }
 
 CudaPlanOptions Model::cuda_options(int height, int width, int batch) const {
-  return {height, width, dtype_, *gpu_, threads_, false, batch, calibration()};
+  return {height, width, dtype_, *gpu_, threads_, false, batch, calibration(), narrow_.value_or(DType::kU8)};
 }
 
 std::unique_ptr<Executor> Model::plan(int height, int width, int batch, const std::shared_ptr<SessionMemory>& memory) const {

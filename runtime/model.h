@@ -19,7 +19,7 @@ struct NetworkOptions;
 
 struct ModelOptions {
   std::string device = "auto";     // auto, cpu, cuda, cuda:N
-  std::string precision = "auto";  // auto, f32, f16, bf16, int8
+  std::string precision = "auto";  // auto, f32, f16, bf16, int8, fp8
   int threads = 0;                 // 0 = all the process may use
   std::function<void(const std::string&)> log;
 };
@@ -39,13 +39,13 @@ class Model {
 
   const WeightsFile& weights() const { return *weights_; }
   const char* device() const { return device_name_.c_str(); }  // "cpu", "cuda:0"
-  const char* precision() const { return int8_ ? "int8" : name_of(dtype_); }
+  const char* precision() const { return !narrow_ ? name_of(dtype_) : *narrow_ == DType::kU8 ? "int8" : "fp8"; }
   int threads() const { return threads_; }
   std::int64_t parameters() const { return parameters_; }  // trainable ones: batch norm statistics do not count
 
  private:
   void check_calibration() const;
-  const Calibration* calibration() const;  // for int8, else null
+  const Calibration* calibration() const;  // for int8 and fp8, else null
   NetworkOptions cpu_options(int height, int width, int batch) const;
   CudaPlanOptions cuda_options(int height, int width, int batch) const;
 
@@ -54,7 +54,7 @@ class Model {
   std::optional<CudaDeviceInfo> gpu_;  // none: the CPU
   std::string device_name_ = "cpu";
   DType dtype_ = DType::kF32;
-  bool int8_ = false;  // where the weights' calibration says so; the rest in dtype_
+  std::optional<DType> narrow_;  // of convolutions that the weights' calibration tells of; the rest is in dtype_
   int threads_ = 1;
   std::int64_t parameters_ = 0;
   mutable PackCache packs_;

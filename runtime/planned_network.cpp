@@ -13,7 +13,7 @@ template <typename Device>
 Lowered lowered_for(const WeightsFile& file, const NetworkOptions& o) {
   constexpr bool kCuda = std::is_same_v<Device, Cuda>;  // the CPU's convolutions have one source and one result
   Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_shortcuts = kCuda});
-  if (o.int8) quantise(network, *o.int8, kCuda);
+  if (o.calibration) quantise(network, *o.calibration, {o.narrow, kCuda});
   if (!o.keep_named_values) share_buffers_in_place(network);
   return network;
 }

@@ -10,12 +10,14 @@
 namespace mfs::core {
 
 struct NetworkOptions {
-  int height = 0, width = 0;          // network size
-  DType dtype = DType::kF32;          // of activations and packed weights
-  int host_threads = 1;               // for the preparation of weights and, on the CPU, the run
-  bool keep_named_values = false;     // every named value stays readable after a run (tests); costs memory
-  int batch = 1;                      // photos per run
-  const Calibration* int8 = nullptr;  // convolutions in int8 (see quantisation.h), with dtype f32 on the CPU, f16 on CUDA
+  int height = 0, width = 0;       // network size
+  DType dtype = DType::kF32;       // of activations and packed weights
+  int host_threads = 1;            // for the preparation of weights and, on the CPU, the run
+  bool keep_named_values = false;  // every named value stays readable after a run (tests); costs memory
+  int batch = 1;                   // photos per run
+  // Convolutions in int8 (u8) or fp8 (e4m3; see quantisation.h), with dtype f32 on the CPU, f16 on CUDA.
+  const Calibration* calibration = nullptr;
+  DType narrow = DType::kU8;
 };
 
 template <typename Device>

@@ -11,7 +11,6 @@ namespace mfs::core {
 namespace {
 
 constexpr int kChannels = 16;  // multiples of so many: 16 bytes, which GPUs load at once; fewer are not worth int8
-constexpr float kSteps = 255;
 
 // What a buffer holds at some point of the run.
 struct Value {
@@ -20,11 +19,11 @@ struct Value {
   bool non_negative = false;  // all of it
 };
 
-// int8 convolution -> the operations that wrote what it convolves.
+// narrow convolution -> the operations that wrote what it convolves.
 struct Writers {
   std::size_t src, joined;  // joined: src again, if nothing is joined
 };
-using Int8Convs = std::map<std::size_t, Writers>;
+using NarrowConvs = std::map<std::size_t, Writers>;
 
 // Follows the values through the network, operation by operation.
 class Survey {
@@ -32,13 +31,13 @@ class Survey {
   explicit Survey(const Lowered& network) : network_(network), values_(network.buffers.size()) {
     for (std::size_t i = 0; i < network.ops.size(); ++i) {
       if (const auto* conv = std::get_if<ConvStep>(&network.ops[i].step); conv && fits(*conv))
-        read_in_int8[i] = {at(conv->src).writer, conv->joined ? at(conv->joined).writer : at(conv->src).writer};
+        narrow[i] = {at(conv->src).writer, conv->joined ? at(conv->joined).writer : at(conv->src).writer};
       const Value written{i, is_map(network.ops[i].step), is_non_negative(network.ops[i].step)};
       for (const Place& p : access_of(network.ops[i].step).writes) values_[static_cast<std::size_t>(p.buffer)] = written;
     }
   }
 
-  Int8Convs read_in_int8;
+  NarrowConvs narrow;
 
  private:
   const Value& at(const Place& p) const { return values_[static_cast<std::size_t>(p.buffer)]; }
@@ -72,9 +71,9 @@ std::string name_of_value(const Lowered& network, std::size_t writer) {
   return name.substr(0, name.find(" + "));
 }
 
-std::vector<QuantisedValue> values_of(const Lowered& network, const Int8Convs& read_in_int8) {
+std::vector<QuantisedValue> values_of(const Lowered& network, const NarrowConvs& narrow) {
   std::set<std::size_t> writers;
-  for (const auto& [reader, w] : read_in_int8) writers.insert({w.src, w.joined});
+  for (const auto& [reader, w] : narrow) writers.insert({w.src, w.joined});
   std::vector<QuantisedValue> values;
   for (const std::size_t w : writers) values.push_back({name_of_value(network, w), w});
   return values;
@@ -82,23 +81,23 @@ std::vector<QuantisedValue> values_of(const Lowered& network, const Int8Convs& r
 
 class Quantiser {
  public:
-  Quantiser(Lowered& network, const Calibration& calibration, bool copies)
-      : network_(network), copies_(copies), int8_(Survey(network).read_in_int8) {
-    for (const QuantisedValue& v : values_of(network, int8_)) {
+  Quantiser(Lowered& network, const Calibration& calibration, const QuantiseOptions& options)
+      : network_(network), options_(options), narrow_(Survey(network).narrow) {
+    for (const QuantisedValue& v : values_of(network, narrow_)) {
       const auto range = calibration.ranges.find(v.name);
       if (range == calibration.ranges.end()) fail("has no range for " + v.name);
-      rounded_[v.writer] = {v.name, range->second / kSteps, -1};
+      rounded_[v.writer] = {v.name, range->second / largest_of_narrow(options.type), -1};
     }
     for (const auto& [name, range] : calibration.ranges)
       if (std::ranges::none_of(rounded_, [&name = name](const auto& r) { return r.second.name == name; }))
-        fail("has a range for " + name + ", which int8 does not round in this network");
+        fail("has a range for " + name + ", which is not rounded in this network");
   }
 
   void run() {
     std::vector<LoweredOp> ops;
     for (std::size_t i = 0; i < network_.ops.size(); ++i) {
       LoweredOp op = network_.ops[i];
-      if (const auto found = int8_.find(i); found != int8_.end()) {
+      if (const auto found = narrow_.find(i); found != narrow_.end()) {
         auto& conv = std::get<ConvStep>(op.step);
         conv.src.buffer = rounded_.at(found->second.src).buffer;
         if (conv.joined) conv.joined.buffer = rounded_.at(found->second.joined).buffer;
@@ -113,7 +112,7 @@ class Quantiser {
   struct Rounded {
     std::string name;
     float scale = 0;
-    int buffer = -1;  // of u8
+    int buffer = -1;  // of the narrow type
   };
 
   [[noreturn]] static void fail(const std::string& what) {
@@ -124,42 +123,42 @@ class Quantiser {
   void round(std::vector<LoweredOp>& ops, std::size_t writer, Rounded& rounded) {
     const int from = access_of(ops.back().step).writes.front().buffer;
     Buffer& buffer = network_.buffers[static_cast<std::size_t>(from)];
-    if (can_write_u8(writer, from)) {
-      buffer.dtype = DType::kU8, buffer.scale = rounded.scale, rounded.buffer = from;
+    if (can_write_narrow(writer, from)) {
+      buffer.dtype = options_.type, buffer.scale = rounded.scale, rounded.buffer = from;
       return;
     }
     rounded.buffer = static_cast<int>(network_.buffers.size());
-    const Place whole{from, 0, buffer.shape}, in_u8{rounded.buffer, 0, buffer.shape};
-    if (copies_ && int8_.contains(writer)) {
-      std::get<ConvStep>(ops.back().step).copy = in_u8;
+    const Place whole{from, 0, buffer.shape}, in_narrow{rounded.buffer, 0, buffer.shape};
+    if (options_.copies && narrow_.contains(writer)) {
+      std::get<ConvStep>(ops.back().step).copy = in_narrow;
     } else {
-      ops.push_back({rounded.name + ".quantise", QuantiseStep{whole, in_u8}});
+      ops.push_back({rounded.name + ".quantise", QuantiseStep{whole, in_narrow}});
     }
-    network_.buffers.push_back({whole.shape, DType::kU8, rounded.scale});
+    network_.buffers.push_back({whole.shape, options_.type, rounded.scale});
   }
 
-  // An int8 convolution that adds nothing, whose result only other int8 convolutions read, as what they convolve.
-  bool can_write_u8(std::size_t writer, int buffer) const {
-    if (!int8_.contains(writer) || std::get<ConvStep>(network_.ops[writer].step).residual) return false;
+  // A narrow convolution that adds nothing, whose result only other narrow ones read, as what they convolve.
+  bool can_write_narrow(std::size_t writer, int buffer) const {
+    if (!narrow_.contains(writer) || std::get<ConvStep>(network_.ops[writer].step).residual) return false;
     for (std::size_t i = writer + 1; i < network_.ops.size(); ++i)
       for (const Place& p : access_of(network_.ops[i].step).reads)
-        if (p.buffer == buffer && !(int8_.contains(i) && std::get<ConvStep>(network_.ops[i].step).residual.buffer != buffer))
+        if (p.buffer == buffer && !(narrow_.contains(i) && std::get<ConvStep>(network_.ops[i].step).residual.buffer != buffer))
           return false;
     return true;
   }
 
   Lowered& network_;
-  bool copies_;
-  Int8Convs int8_;
+  QuantiseOptions options_;
+  NarrowConvs narrow_;
   std::map<std::size_t, Rounded> rounded_;  // by the operation that writes the value
 };
 
 }  // namespace
 
-std::vector<QuantisedValue> quantised_values(const Lowered& network) {
-  return values_of(network, Survey(network).read_in_int8);
-}
+std::vector<QuantisedValue> quantised_values(const Lowered& network) { return values_of(network, Survey(network).narrow); }
 
-void quantise(Lowered& network, const Calibration& calibration, bool copies) { Quantiser(network, calibration, copies).run(); }
+void quantise(Lowered& network, const Calibration& calibration, const QuantiseOptions& options) {
+  Quantiser(network, calibration, options).run();
+}
 
 }  // namespace mfs::core

@@ -1,4 +1,5 @@
-// int8 on a lowered network of f32 or f16: which convolutions are computed in it, and where their activations are rounded.
+// int8 and fp8 on a lowered network of f32 or f16: which convolutions are computed in it, and where their activations are
+// rounded.
 #pragma once
 
 #include <string>
@@ -9,9 +10,9 @@
 
 namespace mfs::core {
 
-// Convolutions are computed in int8 where what they read cannot be negative and is a map, not pooled context; the stem, which
-// reads the photo, and convolutions from or to channels that are no multiple of 16, as of score maps, are not. So all that is
-// added (shortcuts), scaled, pooled or shown stays as it is.
+// Convolutions are computed in int8 or fp8 where what they read cannot be negative and is a map, not pooled context; the stem,
+// which reads the photo, and convolutions from or to channels that are no multiple of 16, as of score maps, are not. So all
+// that is added (shortcuts), scaled, pooled or shown stays as it is.
 
 // A value that such convolutions read.
 struct QuantisedValue {
@@ -21,9 +22,13 @@ struct QuantisedValue {
 // In order of their writers. The network may have been made to share buffers.
 std::vector<QuantisedValue> quantised_values(const Lowered& network);
 
-// Makes these convolutions read u8. A value that nobody else reads is written as u8 by the int8 convolution that computes it;
-// others are rounded by a QuantiseStep of their own or, with `copies`, by the int8 convolution, if it is one that computes
-// them. Buffers must not be shared yet. Throws Error(kBadWeights) when a value has no range or a range no value.
-void quantise(Lowered& network, const Calibration& calibration, bool copies);
+struct QuantiseOptions {
+  DType type = DType::kU8;  // u8 or e4m3
+  bool copies = false;      // convolutions can write what they compute twice
+};
+// Makes these convolutions read the narrow type. A value that nobody else reads is written in it by the convolution that
+// computes it; others are rounded by a QuantiseStep of their own or, with `copies`, by the convolution, if it is one of these
+// that computes them. Buffers must not be shared yet. Throws Error(kBadWeights) when a value has no range or a range no value.
+void quantise(Lowered& network, const Calibration& calibration, const QuantiseOptions& options);
 
 }  // namespace mfs::core

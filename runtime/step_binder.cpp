@@ -26,8 +26,11 @@ std::string describe(const Window& w) {
 std::string conv_name(const Conv& c, const Window& w) {
   return "conv " + describe(w) + " " + std::to_string(c.src.c) + "->" + std::to_string(c.dst.c) + " @" +
          std::to_string(c.dst.h) + "x" + std::to_string(c.dst.w) + (c.joined.c ? " +1x1 " + std::to_string(c.joined.c) : "") +
-         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "") + (c.dtype == DType::kU8 ? " int8" : "") +
-         (c.copy_scale > 0 ? " +u8" : "");
+         (c.residual ? " +add" : "") + (c.relu ? " +relu" : "") +
+         (c.dtype == DType::kU8     ? " int8"
+          : c.dtype == DType::kE4m3 ? " fp8"
+                                    : "") +
+         (c.copy_scale > 0 ? " +copy" : "");
 }
 
 #if MFS_HAVE_CPU

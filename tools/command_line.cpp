@@ -80,7 +80,7 @@ void add_network_options(CLI::App& app, NetworkOptions& o) {
       ->group(kGroup)
       ->check(CLI::Validator(device_problem, "", ""));
   app.add_option("--precision", o.precision,
-                 "auto, f32 (CPU), bf16, f16 (GPU), int8 (calibrated weights; CPU, Hopper GPU) [auto]")
+                 "auto, f32 (CPU), bf16, f16 (GPU), int8 (CPU, Hopper GPU), fp8 (Hopper GPU) [auto]")
       ->type_name("TYPE")
       ->group(kGroup)
       ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "int8", "fp8"}).description(""));

@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/onednn_call.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/int8_weights.h"
+#include "kernels/narrow_weights.h"
 
 namespace mfs::core {
 namespace {

@@ -28,6 +28,7 @@ Status run(const Cpu& cpu, const Quantise& op) {
   if (Status s = check(op); !s) return s;
   if (op.src.dtype != DType::kF32)
     return refuse("quantise", std::string("src is ") + name_of(op.src.dtype) + "; the CPU engine quantises f32");
+  if (op.dst.dtype != DType::kU8) return refuse("quantise", "the CPU engine has no fp8");
   const Shape& s = op.src.shape;
   parallel_ranges(cpu, std::int64_t{s.n} * s.h, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t r = begin; r < end; ++r)

@@ -248,10 +248,10 @@ Status check_on_cuda(const Conv& c) {
 bool has_hopper(const Cuda& cuda) { return MFS_HAVE_HOPPER && cuda.capability == 90; }
 
 #if MFS_HAVE_HOPPER
-// By the two families' models; only the Hopper family has int8.
+// By the two families' models; only the Hopper family has int8 and fp8.
 bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
   if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return false;
-  if (cuda.convolutions == ConvFamily::kHopper || conv.dtype == DType::kU8) return true;
+  if (cuda.convolutions == ConvFamily::kHopper || is_narrow(conv.dtype)) return true;
   const ConvSize size{conv.dst.pixels(), conv.dst.c, steps_of(conv, geometry_of(conv))};
   return hopper_plans(conv, cuda.multiprocessors).front().cycles <=
          conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front().cycles;
@@ -260,7 +260,7 @@ bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
 
 }  // namespace
 
-bool has_conv(const Cuda& cuda, DType dtype) { return is_floating(dtype) || (dtype == DType::kU8 && has_hopper(cuda)); }
+bool has_conv(const Cuda& cuda, DType dtype) { return is_floating(dtype) || (is_narrow(dtype) && has_hopper(cuda)); }
 
 std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& conv, const ConvParameters& parameters,
                                                   const std::string& name, PackCache& cache) {
@@ -272,8 +272,8 @@ std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& 
     return prepare_hopper(conv, plan, parameters, name, cache);
   }
 #endif
-  if (conv.dtype == DType::kU8)
-    throw Error(Code::kUnsupported, "conv: int8 needs a GPU of compute capability 9.0 and channels in multiples of 16");
+  if (is_narrow(conv.dtype))
+    throw Error(Code::kUnsupported, "conv: int8 and fp8 need a GPU of compute capability 9.0 and channels in multiples of 16");
   return std::make_shared<MmaConv>(cuda, conv, parameters, name, cache);
 }
 

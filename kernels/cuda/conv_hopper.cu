@@ -11,7 +11,8 @@
 #include "kernels/cuda/conv_weights.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
-#include "kernels/int8_weights.h"
+#include "kernels/float8.h"
+#include "kernels/narrow_weights.h"
 
 namespace mfs::core {
 namespace {
@@ -19,12 +20,20 @@ namespace {
 constexpr int kWidestTile = 256;
 
 struct HopperKernel {
-  void (*run)(HopperConvParams);
-  std::size_t shared_bytes;
+  void (*run)(HopperConvParams) = nullptr;
+  std::size_t shared_bytes = 0;
 };
+template <class T, std::size_t kModel>
+constexpr HopperKernel kernel_of() {
+  if constexpr (hopper_has_tile(std::is_same_v<T, simt::E4m3>, kModel)) {
+    return {conv_hopper_kernel<T, kModel>, HopperTile<kModel>::kSharedBytes};
+  } else {
+    return {};
+  }
+}
 template <class T, std::size_t... kModels>
 constexpr std::array<HopperKernel, sizeof...(kModels)> kernels_of(std::index_sequence<kModels...>) {
-  return {HopperKernel{conv_hopper_kernel<T, kModels>, HopperTile<kModels>::kSharedBytes}...};
+  return {kernel_of<T, kModels>()...};
 }
 // In the order of kHopperTiles.
 template <class T>
@@ -60,15 +69,20 @@ std::shared_ptr<const ConvWeights> packed(const Conv& c, const HopperGeometry& g
   return on_device(rows_of_k<Element>(c, g, from, 1, 1), for_whole_tiles(from.bias));
 }
 
-// int8: both sources' steps become part of the weights before these are rounded, so that one scale fits the whole sum.
-std::shared_ptr<const ConvWeights> packed_int8(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
-  constexpr int kLargestWeight = 127;
+// int8 and fp8: both sources' scales become part of the weights before these are rounded, so that one scale fits the whole sum.
+template <typename Rounded>
+std::shared_ptr<const ConvWeights> packed_narrow(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
   const ConvF32Parameters from(c, parameters);
   const std::vector<float> rows = rows_of_k<float>(c, g, from, c.src_scale, c.joined_scale);
-  std::vector<std::int8_t> levels(rows.size());
+  std::vector<Rounded> rounded(rows.size());
   std::vector<float> scales(static_cast<std::size_t>(c.dst.c));
-  round_weights(rows.data(), c.dst.c, std::int64_t{g.steps} * g.depth, kLargestWeight, levels.data(), scales.data());
-  return on_device(levels, for_whole_tiles(from.bias), for_whole_tiles(scales));
+  const std::int64_t row = std::int64_t{g.steps} * g.depth;
+  if constexpr (std::is_same_v<Rounded, std::int8_t>) {
+    round_weights(rows.data(), c.dst.c, row, 127, rounded.data(), scales.data());
+  } else {
+    round_weights(rows.data(), c.dst.c, row, rounded.data(), scales.data());
+  }
+  return on_device(rounded, for_whole_tiles(from.bias), for_whole_tiles(scales));
 }
 
 // A tensor of pixels as TMA sees it, and the box of one load or store.
@@ -76,7 +90,7 @@ struct PixelBox {
   int channels, w, h, step = 1;  // step: between pixels that are loaded
 };
 simt::ElementType element_type(DType type) {
-  if (type == DType::kU8) return simt::ElementType::kU8;
+  if (is_narrow(type)) return simt::ElementType::kU8;  // bytes
   return type == DType::kF16 ? simt::ElementType::kF16 : simt::ElementType::kBF16;
 }
 simt::TensorShape pixels(const View& v, const Shape& shape, const PixelBox& box) {
@@ -101,9 +115,10 @@ class HopperConvolution final : public PreparedConv<Cuda> {
                     PackCache& cache)
       : problem_(problem), plan_(plan), geometry_(hopper_geometry(problem)), algorithm_(plan.text()) {
     const DType type = problem.dtype;
-    if (type == DType::kU8) algorithm_ += ", int8";
+    if (is_narrow(type)) algorithm_ += type == DType::kU8 ? ", int8" : ", fp8";
     weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + "#hopper " + name_of(type), [&] {
-      if (type == DType::kU8) return packed_int8(problem, geometry_, parameters);
+      if (type == DType::kU8) return packed_narrow<std::int8_t>(problem, geometry_, parameters);
+      if (type == DType::kE4m3) return packed_narrow<Float8E4m3>(problem, geometry_, parameters);
       return type == DType::kF16 ? packed<Float16>(problem, geometry_, parameters)
                                  : packed<BFloat16>(problem, geometry_, parameters);
     }));
@@ -120,9 +135,10 @@ class HopperConvolution final : public PreparedConv<Cuda> {
     const auto groups = [](std::int64_t tiles, int size) { return static_cast<int>((tiles + size - 1) / size); };
     p.bias = reinterpret_cast<const float*>(weights_->bias.data());
     p.scale = reinterpret_cast<const float*>(weights_->scale.data());
-    p.to_u8 = dst_dtype(c) == DType::kU8;
-    if (c.dtype == DType::kU8) p.steps_per_unit = 1 / (p.to_u8 ? c.dst_scale : c.copy_scale);
-    p.copy = c.copy_scale > 0 ? static_cast<unsigned char*>(a.copy.data) : nullptr;
+    p.to_narrow = is_narrow(dst_dtype(c));
+    if (is_narrow(c.dtype)) p.inverse_scale = 1 / (p.to_narrow ? c.dst_scale : c.copy_scale);
+    const MutView narrow = p.to_narrow ? a.dst : c.copy_scale > 0 ? a.copy : MutView{};
+    p.narrow = static_cast<unsigned char*>(narrow.data), p.narrow_pitch = narrow.pitch;
     p.images = g.dst.n, p.out_h = g.dst.h, p.out_w = g.dst.w, p.columns = g.dst.c;
     p.depth = g.depth, p.steps = g.steps, p.src_steps = g.src_steps, p.chunks = g.chunks, p.kernel = c.kernel,
     p.stride = c.stride;
@@ -133,6 +149,7 @@ class HopperConvolution final : public PreparedConv<Cuda> {
     p.column_groups = groups(groups(c.dst.c, model().columns), p.cluster_columns);
     p.has_residual = c.residual, p.relu = c.relu;
     if (c.dtype == DType::kU8) return launch<std::uint8_t>(cuda, p);
+    if (c.dtype == DType::kE4m3) return launch<simt::E4m3>(cuda, p);
     return c.dtype == DType::kF16 ? launch<simt::Half>(cuda, p) : launch<simt::BFloat16>(cuda, p);
   }
 

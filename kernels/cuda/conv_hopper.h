@@ -44,17 +44,23 @@ struct HopperConsumer : HopperFinish<T, Tile> {
     simt::mbarrier_arrive_remote(barrier(Tile::kEmpty, s), static_cast<uint32_t>(to));
   }
 
-  MFS_DEVICE void multiply(Sum (&sum)[kColumns / 2], HopperRing<kStages>& ring) {
+  // Orders the products of a stage, once it is full.
+  MFS_DEVICE void multiply_stage(Sum (&sum)[kColumns / 2], const HopperRing<kStages>& ring, bool accumulate) const {
+    simt::mbarrier_wait(barrier(Tile::kFull, ring.at), ring.parity);
+    const uint64_t a =
+        simt::matrix_descriptor(stage(ring.at) + group * Tile::kGroupRows * kHopperStepBytes, simt::Swizzle::k128, 8 * 128);
+    const uint64_t b = simt::matrix_descriptor(stage(ring.at) + Tile::kABytes, simt::Swizzle::k128, 8 * 128);
+    simt::wgmma_fence();
+    MFS_UNROLL
+    for (int k = 0; k < kHopperStepBytes / 32; ++k) simt::wgmma<T, kColumns>(sum, a + 2 * k, b + 2 * k, accumulate || k > 0);
+    simt::wgmma_commit();
+  }
+
+  // The products of the next `count` steps. A stage is free when those of the one after it are under way.
+  MFS_DEVICE void multiply_steps(Sum (&sum)[kColumns / 2], HopperRing<kStages>& ring, int count) {
     int before = 0;
-    for (int step = 0; step < steps; ++step) {
-      simt::mbarrier_wait(barrier(Tile::kFull, ring.at), ring.parity);
-      const uint64_t a =
-          simt::matrix_descriptor(stage(ring.at) + group * Tile::kGroupRows * kHopperStepBytes, simt::Swizzle::k128, 8 * 128);
-      const uint64_t b = simt::matrix_descriptor(stage(ring.at) + Tile::kABytes, simt::Swizzle::k128, 8 * 128);
-      simt::wgmma_fence();
-      MFS_UNROLL
-      for (int k = 0; k < kHopperStepBytes / 32; ++k) simt::wgmma<T, kColumns>(sum, a + 2 * k, b + 2 * k, step > 0 || k > 0);
-      simt::wgmma_commit();
+    for (int step = 0; step < count; ++step) {
+      multiply_stage(sum, ring, step > 0);
       if (step > 0) {
         simt::wgmma_wait<1>();
         release(before);
@@ -64,6 +70,22 @@ struct HopperConsumer : HopperFinish<T, Tile> {
     }
     simt::wgmma_wait<0>();
     release(before);
+  }
+
+  MFS_DEVICE void multiply(Sum (&sum)[kColumns / 2], HopperRing<kStages>& ring) {
+    if constexpr (std::is_same_v<T, simt::E4m3>) {
+      // Its tensor cores keep about 13 bits of a sum: parts of it are added up here.
+      Sum part[kColumns / 2];
+      MFS_UNROLL
+      for (int i = 0; i < kColumns / 2; ++i) sum[i] = 0;
+      for (int left = steps; left > 0; left -= kHopperFp8Steps) {
+        multiply_steps(part, ring, left < kHopperFp8Steps ? left : kHopperFp8Steps);
+        MFS_UNROLL
+        for (int i = 0; i < kColumns / 2; ++i) sum[i] += part[i];
+      }
+    } else {
+      multiply_steps(sum, ring, steps);
+    }
   }
 
   static MFS_DEVICE simt::F32x4 four_of(const Sum* s) {

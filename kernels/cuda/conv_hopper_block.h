@@ -14,19 +14,22 @@ inline namespace MFS_SIMT_BACKEND {
 
 struct HopperConvParams {
   simt::TensorMap src, joined, weights, residual, dst;
-  const float *bias, *scale;          // for whole tiles; scale: int8 only, what a sum's unit is worth
-  float steps_per_unit;               // of dst or copy in u8
-  unsigned char* copy;                // of dst, or none; dense
-  int images, out_h, out_w, columns;  // of dst
+  const float *bias, *scale;  // for whole tiles; scale: narrow types only, what a sum's unit is worth
+  float inverse_scale;        // of narrow
+  unsigned char* narrow;      // dst or copy of it as T, or none
+  int narrow_pitch, images, out_h, out_w, columns;
   int depth, steps, src_steps, chunks, kernel, stride, dilation, pad, joined_stride;
   int tile_h, tile_w, tiles_x, tiles_y, row_groups, column_groups;  // groups: of tiles, one for each block of a cluster
   int cluster_rows, cluster_columns;
-  bool has_residual, relu, to_u8;
+  bool has_residual, relu, to_narrow;
 };
 
-// Elements of src, joined and weights: T, or for int8 uint8_t (with weights of int8_t). Those of residual and dst: Wide.
+// Elements of src, joined and weights are T, for int8 uint8_t (with weights of int8_t), for fp8 E4m3. Those of residual and
+// dst: Wide.
 template <class T>
-using WideElement = std::conditional_t<std::is_same_v<T, uint8_t>, simt::Half, T>;
+inline constexpr bool kIsNarrow = std::is_same_v<T, uint8_t> || std::is_same_v<T, simt::E4m3>;
+template <class T>
+using WideElement = std::conditional_t<kIsNarrow<T>, simt::Half, T>;
 
 template <std::size_t kModel>
 struct HopperTile {
@@ -36,7 +39,7 @@ struct HopperTile {
   static constexpr int kABytes = kHopperRows * kHopperStepBytes, kStageBytes = kABytes + kColumns * kHopperStepBytes;
   static constexpr int kOwnColumns = kColumns / kSplits;  // that a block finishes
   static constexpr int kPanel = kOwnColumns < 64 ? kOwnColumns : 64, kPanels = kOwnColumns / kPanel;
-  static constexpr int kPanelBytes = kGroupRows * kPanel * 2;             // half of them are used when dst is u8
+  static constexpr int kPanelBytes = kGroupRows * kPanel * 2;
   static constexpr int kAhead = kPanels < kBuffers ? kPanels : kBuffers;  // panels of a residual
   static constexpr int kPartFloats = kGroupRows * kOwnColumns;            // of a warpgroup, from another block
   static constexpr int kParts = kSplits - 1;

@@ -21,7 +21,7 @@ struct HopperFinish : HopperBlock<Tile> {
   using Place = typename Block::Place;
   using Sum = simt::Accumulator<T>;
   using Wide = WideElement<T>;
-  static constexpr bool kInt8 = std::is_same_v<T, uint8_t>;
+  static constexpr bool kNarrow = kIsNarrow<T>;
   static constexpr int kPanel = Tile::kPanel, kOwnSums = Tile::kOwnColumns / 2;
   using Buffers = HopperRing<Tile::kBuffers>;
 
@@ -65,12 +65,12 @@ struct HopperFinish : HopperBlock<Tile> {
   MFS_DEVICE Two finish(const Sum* sum, int channel, uint32_t residual) const {
     const Two bias = two_at(p.bias + channel);
     Two scale, r;
-    if constexpr (kInt8) scale = two_at(p.scale + channel);
+    if constexpr (kNarrow) scale = two_at(p.scale + channel);
     MFS_UNROLL
     for (int e = 0; e < 2; ++e) {
       float& v = r.v[e];
       v = static_cast<float>(sum[e]);
-      if constexpr (kInt8) v *= scale.v[e];
+      if constexpr (kNarrow) v *= scale.v[e];
       v += bias.v[e] + (p.has_residual ? widened<Wide>(residual >> 16 * e & 0xffff) : 0);
       if (p.relu) v = v > 0 || v != v ? v : 0;
     }
@@ -78,8 +78,8 @@ struct HopperFinish : HopperBlock<Tile> {
   }
 
   // A panel of Wide, over the residual's if there is one: four 8x8 pieces at a time, two of pixels for each of two chunks. Its
-  // values in steps of u8: `in_u8`, see write_copy.
-  MFS_DEVICE void write_wide(const Sum* sum, int channel, unsigned char* staged, uint32_t (&in_u8)[kPanel / 8]) const {
+  // values as T: `narrow`, see store_narrow.
+  MFS_DEVICE void write_wide(const Sum* sum, int channel, unsigned char* staged, uint32_t (&narrow)[kPanel / 8]) const {
     const int pixel = thread % 128 / 32 * 16 + lane % 16;
     MFS_UNROLL
     for (int j = 0; j < kPanel / 8; j += 2) {
@@ -90,16 +90,15 @@ struct HopperFinish : HopperBlock<Tile> {
       for (int i = 0; i < 4; ++i) {
         const Two two = finish(sum + 4 * (j + i / 2) + 2 * (i % 2), channel + 8 * (j + i / 2), r[i]);
         r[i] = packed<Wide>(two.v[0], two.v[1]);
-        if (kInt8 && p.copy != nullptr) in_u8[i % 2 * (kPanel / 16) + j / 2] |= steps_of(r[i]) << 16 * (i / 2);
+        if (kNarrow && p.narrow != nullptr) narrow[i % 2 * (kPanel / 16) + j / 2] |= both_narrowed(r[i]) << 16 * (i / 2);
       }
       simt::store_matrix<4>(place, r);
     }
   }
 
-  // Two neighbouring values of Wide in steps of u8.
-  MFS_DEVICE uint32_t steps_of(uint32_t pair) const {
-    return rounded_steps(widened<Wide>(pair & 0xffff) * p.steps_per_unit) |
-           rounded_steps(widened<Wide>(pair >> 16) * p.steps_per_unit) << 8;
+  // Two neighbouring values of Wide as T.
+  MFS_DEVICE uint32_t both_narrowed(uint32_t pair) const {
+    return narrowed<T>(widened<Wide>(pair & 0xffff) * p.inverse_scale, widened<Wide>(pair >> 16) * p.inverse_scale);
   }
 
   // Word w of a thread becomes what was its own of thread w of its four.
@@ -116,46 +115,52 @@ struct HopperFinish : HopperBlock<Tile> {
     }
   }
 
-  // The panel once more, in u8, straight to memory. in_u8[h * (kPanel / 16) + i]: of row h of the thread's two, channels
+  // A panel as T, straight to memory. narrow[h * (kPanel / 16) + i]: of row h of the thread's two, channels
   // 16 i + 2 (lane % 4) and the next one, and in the upper half those 8 further on. Four threads turn theirs into 16 neighbours
   // each.
-  MFS_DEVICE void write_copy(const uint32_t (&in_u8)[kPanel / 8], const PanelPlace& panel) const {
+  MFS_DEVICE void store_narrow(const uint32_t (&narrow)[kPanel / 8], const PanelPlace& panel) const {
     constexpr int kChunks = kPanel / 16;
     MFS_UNROLL
     for (int first = 0; first < 2 * kChunks; first += 4) {
-      uint32_t w[4] = {in_u8[first], in_u8[first + 1], in_u8[first + 2], in_u8[first + 3]};
+      uint32_t w[4] = {narrow[first], narrow[first + 1], narrow[first + 2], narrow[first + 3]};
       transpose(w);
       const int mine = first + lane % 4, half = mine / kChunks, channel = panel.c[0] + mine % kChunks * 16;
       const int pixel = thread % 128 / 32 * 16 + lane / 4 + 8 * half;
       const int y = panel.c[2] + (p.tile_h > 1 ? pixel / p.tile_w : 0),
                 x = panel.c[1] + (p.tile_h > 1 ? pixel % p.tile_w : pixel);
       const bool inside = panel.c[3] < p.images && y < p.out_h && x < p.out_w && channel < p.columns;
-      const int64_t at = ((int64_t{panel.c[3]} * p.out_h + y) * p.out_w + x) * p.columns + channel;
+      const int64_t at = ((int64_t{panel.c[3]} * p.out_h + y) * p.out_w + x) * p.narrow_pitch + channel;
       if (inside)
-        simt::store(reinterpret_cast<simt::U32x4*>(p.copy + at),
+        simt::store(reinterpret_cast<simt::U32x4*>(p.narrow + at),
                     simt::U32x4{(w[0] & 0xffff) | w[1] << 16, (w[2] & 0xffff) | w[3] << 16, w[0] >> 16 | (w[1] & 0xffff0000),
                                 w[2] >> 16 | (w[3] & 0xffff0000)});
     }
   }
 
-  // A panel of u8: a thread's two channels at a time.
-  MFS_DEVICE void write_u8(const Sum* sum, int channel, unsigned char* staged) const {
-    const int first_pixel = thread % 128 / 32 * 16 + lane / 4;
+  // A panel as T alone.
+  MFS_DEVICE void write_narrow(const Sum* sum, int channel, const PanelPlace& panel) const {
+    uint32_t narrow[kPanel / 8] = {};
     MFS_UNROLL
     for (int j = 0; j < kPanel / 8; ++j) {
       MFS_UNROLL
       for (int i = 0; i < 2; ++i) {
         const Two two = finish(sum + 4 * j + 2 * i, channel + 8 * j, 0);
-        const uint32_t low = rounded_steps(two.v[0] * p.steps_per_unit), high = rounded_steps(two.v[1] * p.steps_per_unit);
-        unsigned char* const place = chunk<kPanel>(staged, first_pixel + 8 * i, j / 2) + j % 2 * 8 + lane % 4 * 2;
-        simt::store(reinterpret_cast<uint16_t*>(place), static_cast<uint16_t>(low | high << 8));
+        narrow[i * (kPanel / 16) + j / 2] |= narrowed<T>(two.v[0] * p.inverse_scale, two.v[1] * p.inverse_scale)
+                                             << 16 * (j % 2);
       }
     }
+    store_narrow(narrow, panel);
   }
 
   MFS_DEVICE void write(const Sum (&sum)[kOwnSums], const Place& at, Buffers& ring) {
     MFS_UNROLL
     for (int panel = 0; panel < Tile::kPanels; ++panel) {
+      const PanelPlace place = panel_place(at, panel);
+      const int channel = place.c[0] + lane % 4 * 2;
+      if (kNarrow && p.to_narrow) {
+        write_narrow(sum + panel * kPanel / 2, channel, place);
+        continue;
+      }
       unsigned char* const staged = buffer(ring.at);
       if (p.has_residual) {
         simt::mbarrier_wait(barrier(Tile::kResidual, group * Tile::kBuffers + ring.at), ring.parity);
@@ -163,15 +168,9 @@ struct HopperFinish : HopperBlock<Tile> {
         if (thread % 128 == 0) simt::tma_store_wait_read<Tile::kBuffers - 1>();
         meet_group();
       }
-      const PanelPlace place = panel_place(at, panel);
-      const int channel = place.c[0] + lane % 4 * 2;
-      if (kInt8 && p.to_u8) {
-        write_u8(sum + panel * kPanel / 2, channel, staged);
-      } else {
-        uint32_t in_u8[kPanel / 8] = {};
-        write_wide(sum + panel * kPanel / 2, channel, staged, in_u8);
-        if (kInt8 && p.copy != nullptr) write_copy(in_u8, place);
-      }
+      uint32_t narrow[kPanel / 8] = {};
+      write_wide(sum + panel * kPanel / 2, channel, staged, narrow);
+      if (kNarrow && p.narrow != nullptr) store_narrow(narrow, place);
       simt::fence_proxy_async();
       meet_group();
       if (thread % 128 == 0) {

@@ -11,7 +11,7 @@ namespace mfs::core {
 namespace {
 
 // Clock cycles of an SM at sm_90's data-sheet rates; no measurement has tuned them yet.
-constexpr double kMultipliesPerCycle = 4096;   // of one byte by another: dense int8; f16 does half as many of two bytes
+constexpr double kMultipliesPerCycle = 4096;   // of one byte by another: dense int8 and fp8; f16 does half as many of two bytes
 constexpr double kNarrowEfficiency = 0.62;     // 64 columns: wgmma waits for shared memory
 constexpr double kL2BytesPerCycle = 41;        // of each SM, when all of them read
 constexpr double kArrivingBytesPerCycle = 64;  // into one SM's shared memory, multicast or not
@@ -53,7 +53,7 @@ double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& pla
   const double read = (a_bytes / plan.cluster_columns + b_bytes / plan.cluster_rows) / kL2BytesPerCycle;
   const double step = std::max({multiply, read, (a_bytes + b_bytes) / kArrivingBytesPerCycle});
   const double steps = (g.steps + tile.splits - 1) / tile.splits;
-  const double panels = kHopperRows * 2.0 * tile.columns / tile.splits;  // bytes written, if not u8
+  const double panels = kHopperRows * 2.0 * tile.columns / tile.splits;  // bytes written, if not narrow
   // A residual that does not fit ahead is waited for.
   const bool late = conv.residual && tile.columns / tile.splits > 64 * tile.buffers;
   double finish = panels * (conv.residual ? 2 : 1) / kL2BytesPerCycle + (late ? kExchangeOverhead : 0) + kTileOverhead;
@@ -100,8 +100,8 @@ bool hopper_takes(const Conv& c) {
     const int sixteen_bytes = 16 / static_cast<int>(size_of(type));
     return channels % sixteen_bytes == 0 && pitch % sixteen_bytes == 0;
   };
-  const bool int8 = c.dtype == DType::kU8 && c.wide == DType::kF16;
-  if (c.dtype != DType::kF16 && c.dtype != DType::kBF16 && !int8) return false;
+  const bool narrow = is_narrow(c.dtype) && c.wide == DType::kF16;
+  if (c.dtype != DType::kF16 && c.dtype != DType::kBF16 && !narrow) return false;
   return c.stride <= 8 && c.joined_stride <= 8 && fits(c.src.c, c.src_pitch, c.dtype) &&
          fits(c.joined.c, c.joined_pitch, c.dtype) && fits(c.dst.c, c.dst_pitch, dst_dtype(c)) &&
          (c.copy_scale == 0 || c.dst.c % 16 == 0) && c.residual_pitch % 8 == 0;
@@ -111,6 +111,7 @@ std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
   const HopperGeometry g = hopper_geometry(conv);
   std::vector<HopperPlan> plans;
   for (int t = 0; t < static_cast<int>(std::size(kHopperTiles)); ++t) {
+    if (!hopper_has_tile(conv.dtype == DType::kE4m3, static_cast<std::size_t>(t))) continue;
     const HopperTileModel& tile = kHopperTiles[t];
     const int column_tiles = (conv.dst.c + tile.columns - 1) / tile.columns;
     if ((tile.splits - 1) * ((g.steps + tile.splits - 1) / tile.splits) >= g.steps) continue;  // the last part would be empty

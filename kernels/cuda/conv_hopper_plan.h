@@ -10,6 +10,7 @@
 namespace mfs::core {
 
 inline constexpr int kHopperRows = 128, kHopperStepBytes = 128;  // of every tile: output pixels, and of K in one step
+inline constexpr int kHopperFp8Steps = 4;                        // of K whose products fp8 sums in the tensor cores
 
 // A kernel of the family. Splits: blocks of a cluster that share one tile's sum. Buffers: how many panels of 64 (or fewer)
 // output channels of a warpgroup fit into shared memory; with as many as a tile has, all of a residual is loaded ahead.
@@ -42,7 +43,10 @@ struct HopperGeometry {
 };
 HopperGeometry hopper_geometry(const Conv& conv);
 
-// Whether the family can do it: f16, bf16 or int8, the channels of everything a multiple of 16 bytes.
+// Whether a type's kernels include a tile: fp8 keeps two sets of sums in registers.
+constexpr bool hopper_has_tile(bool fp8, std::size_t tile) { return !fp8 || kHopperTiles[tile].columns <= 128; }
+
+// Whether the family can do it: f16, bf16, int8 or fp8, the channels of everything a multiple of 16 bytes.
 bool hopper_takes(const Conv& conv);
 
 // All plans, the best first: one that was measured on this GPU, if there is one, then by the model.

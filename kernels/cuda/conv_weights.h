@@ -22,7 +22,7 @@ struct ConvF32Parameters {
 };
 
 struct ConvWeights final : PackedWeights {
-  CudaMemory weights, bias, scale;  // scale: int8 only
+  CudaMemory weights, bias, scale;  // scale: narrow types only
 };
 
 template <typename Element>

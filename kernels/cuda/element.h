@@ -42,11 +42,18 @@ MFS_DEVICE uint32_t packed(float low, float high) {
   return uint32_t{simt::bits_as<uint16_t>(rounded<T>(low))} | uint32_t{simt::bits_as<uint16_t>(rounded<T>(high))} << 16;
 }
 
-// In steps of int8 activations: to nearest, ties to even, clamped to 0..255; a NaN becomes 0. Between 2^23 and 2^24 a float's
+// A step of int8 activations: to nearest, ties to even, clamped to 0..255; a NaN becomes 0. Between 2^23 and 2^24 a float's
 // last bit is worth one: the sum is rounded as wanted, and its low bits are the result.
-MFS_DEVICE uint32_t rounded_steps(float steps) {
-  const float positive = steps > 0 ? steps : 0.0f;
+MFS_DEVICE uint32_t rounded_step(float value) {
+  const float positive = value > 0 ? value : 0.0f;
   return simt::bits_as<uint32_t>((positive < 255 ? positive : 255.0f) + 0x1p23f) & 0xff;
+}
+
+// Two narrow activations of type T, uint8_t or E4m3, in the low 16 bits.
+template <class T>
+MFS_DEVICE uint32_t narrowed(float low, float high) {
+  if constexpr (std::is_same_v<T, uint8_t>) return rounded_step(low) | rounded_step(high) << 8;
+  return simt::to_e4m3_pair(low, high);
 }
 
 // kWidth neighbouring channels as floats; T is Half or BFloat16.

@@ -6,14 +6,14 @@ namespace mfs::core {
 namespace MFS_SIMT_BACKEND {
 
 struct QuantiseParams {
-  float steps_per_unit;
+  float inverse_scale;
   uint32_t vectors;  // of a pixel
   int src_pitch, dst_pitch;
   uint32_t items;  // pixels x vectors
 };
 
 // A thread's kWidth channels.
-template <class T, int kWidth>
+template <class T, class Narrow, int kWidth>
 MFS_KERNEL void MFS_LAUNCH_BOUNDS(256) quantise_kernel(const T* src, uint8_t* dst, QuantiseParams p) {
   simt::grid_dependency_wait();
   const uint32_t item = global_thread();
@@ -23,7 +23,10 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(256) quantise_kernel(const T* src, uint8_t* ds
   load_channels<kWidth>(src + int64_t{pixel} * p.src_pitch + channel, v);
   uint32_t words[2] = {};
   MFS_UNROLL
-  for (int i = 0; i < kWidth; ++i) words[i / 4] |= rounded_steps(v[i] * p.steps_per_unit) << i % 4 * 8;
+  for (int i = 0; i < kWidth; i += 2) {
+    const float high = kWidth > 1 ? v[(i + 1) % kWidth] : 0;
+    words[i / 4] |= narrowed<Narrow>(v[i] * p.inverse_scale, high * p.inverse_scale) << i % 4 * 8;
+  }
   uint8_t* const to = dst + int64_t{pixel} * p.dst_pitch + channel;
   if constexpr (kWidth == 1) {
     simt::store(to, static_cast<uint8_t>(words[0]));
@@ -41,8 +44,10 @@ Status run(const Cuda& cuda, const Quantise& op) {
     if (Status s = check_items("quantise", items + 256); !s) return s;
     const QuantiseParams params{1 / op.scale, static_cast<uint32_t>(op.src.shape.c / kWidth), op.src.pitch, op.dst.pitch,
                                 static_cast<uint32_t>(items)};
-    return simt::launch(stream_of(cuda), threads_for("quantise", items), quantise_kernel<T, kWidth>,
-                        static_cast<const T*>(op.src.data), static_cast<uint8_t*>(op.dst.data), params);
+    const auto kernel =
+        op.dst.dtype == DType::kU8 ? quantise_kernel<T, uint8_t, kWidth> : quantise_kernel<T, simt::E4m3, kWidth>;
+    return simt::launch(stream_of(cuda), threads_for("quantise", items), kernel, static_cast<const T*>(op.src.data),
+                        static_cast<uint8_t*>(op.dst.data), params);
   });
 }
 

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <tuple>
 
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/device.h"
 #include "kernels/float16.h"
+#include "kernels/float8.h"
 #include "runtime/cuda_executor.h"
 #include "runtime/photo_steps.h"
 #include "tests/cuda/step_reference.h"
@@ -39,6 +41,7 @@ std::optional<CudaDeviceInfo> hopper_device() {
 
 double number(DType dtype, const std::byte* p) {
   if (dtype == DType::kU8) return std::to_integer<int>(*p);
+  if (dtype == DType::kE4m3) return static_cast<float>(std::bit_cast<Float8E4m3>(*p));
   if (dtype == DType::kF32) {
     float v;
     std::memcpy(&v, p, sizeof v);
@@ -66,13 +69,14 @@ Map download(const Cuda& cuda, const View& v) {
 bool of_hopper(const StepInfo& step) { return step.algorithm.starts_with("hopper"); }
 
 void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype, const CudaDeviceInfo& on = device(),
-                 ConvFamily family = ConvFamily::kBest, const Calibration* int8 = nullptr) {
+                 ConvFamily family = ConvFamily::kBest, DType narrow = DType::kF32) {
   CAPTURE(dtype);
   const CudaStream stream;
   Cuda cuda = stream.on(on);
   cuda.convolutions = family;
   PackCache packs;
-  PlannedNetwork<Cuda> network(file, packs, cuda, {64, 64, dtype, 2, false, 1, int8});
+  PlannedNetwork<Cuda> network(file, packs, cuda,
+                               {64, 64, dtype, 2, false, 1, is_narrow(narrow) ? &*file.calibration() : nullptr, narrow});
   const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
   network.place(arena.data());
   const auto read = [&](const Place& p) { return download(cuda, network.view(p)); };
@@ -102,7 +106,7 @@ void check_steps(const WeightsFile& file, const RunRequest& request, DType dtype
       const DType type = reference.dtype(e.place);
       Diff diff;
       for (std::size_t k = 0; k < actual.values.size(); ++k) {
-        const double stored = type == DType::kU8 ? 0 : rounding(type, std::abs(e.value.values[k]) + e.bound.values[k]);
+        const double stored = is_narrow(type) ? 0 : rounding(type, std::abs(e.value.values[k]) + e.bound.values[k]);
         const double bound = e.bound.values[k] + stored;
         diff.add(actual.values[k], {e.value.values[k], bound}, 0, 0, static_cast<int>(k) / e.place.shape.c,
                  static_cast<int>(k) % e.place.shape.c);
@@ -184,37 +188,44 @@ TEST_CASE("every step of mfs-small is within its bound on the Hopper family") {
   check_steps(*file, request_of(photo), DType::kF16, *on, ConvFamily::kHopper);
 }
 
-TEST_CASE("every step of mfs-small in int8 is within its bound") {
+TEST_CASE("every step of mfs-small in int8 and fp8 is within its bound") {
   const auto on = hopper_device();
   if (!on) return;
   const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
   REQUIRE(file->calibration());
   const GoldenNetwork photo("multi");
-  check_steps(*file, request_of(photo), DType::kF16, *on, ConvFamily::kHopper, &*file->calibration());
+  for (const DType narrow : {DType::kU8, DType::kE4m3})
+    check_steps(*file, request_of(photo), DType::kF16, *on, ConvFamily::kHopper, narrow);
 }
 
-// No bound worth having follows from roundings in series; the limit is that of int8 on the CPU (int8_test.cpp).
-TEST_CASE("int8 probabilities on a Hopper GPU are near f16's, and the same in every run") {
+// No bound worth having follows from roundings in series; the limit of int8 is that on the CPU (int8_test.cpp). e4m3 has four
+// significant bits.
+TEST_CASE("int8 and fp8 probabilities on a Hopper GPU are near f16's, and the same in every run") {
   const auto on = hopper_device();
   if (!on) return;
   const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
   const GoldenNetwork photo("multi");
   PackCache packs;
-  CudaExecutor f16(*file, packs, {64, 64, DType::kF16, *on, 2}),
-      int8(*file, packs, {64, 64, DType::kF16, *on, 2, false, 1, &*file->calibration()});
+  CudaExecutor f16(*file, packs, {64, 64, DType::kF16, *on, 2});
+  const std::vector<float> expected = probability_of(f16, photo);
   const auto count = [](const CudaExecutor& e, const char* word) {
     return std::ranges::count_if(e.steps(), [=](const StepInfo& s) { return s.operation.find(word) != std::string::npos; });
   };
-  CHECK(count(f16, "int8") == 0);
-  CHECK(count(int8, "int8") > 40);
-  CHECK(count(int8, "+u8") > 10);       // what a shortcut and a convolution read is written twice
-  CHECK(count(int8, "quantise") <= 6);  // and rounded by itself only where something else made it
-  const std::vector<float> expected = probability_of(f16, photo), actual = probability_of(int8, photo);
-  CHECK(probability_of(int8, photo) == actual);
-  double worst = 0;
-  for (std::size_t i = 0; i < actual.size(); ++i) worst = std::max(worst, std::abs(double{actual[i]} - expected[i]));
-  CHECK(worst <= 0.04);
-  CHECK(worst > 0);
+  for (const auto& [type, name, limit] : {std::tuple{DType::kU8, "int8", 0.04}, {DType::kE4m3, "fp8", 0.2}}) {
+    CAPTURE(name);
+    CudaExecutor narrow(*file, packs, {64, 64, DType::kF16, *on, 2, false, 1, &*file->calibration(), type});
+    CHECK(count(f16, name) == 0);
+    CHECK(count(narrow, name) > 40);
+    CHECK(count(narrow, "+copy") > 10);     // what a shortcut and a convolution read is written twice
+    CHECK(count(narrow, "quantise") <= 6);  // and rounded by itself only where something else made it
+    const std::vector<float> actual = probability_of(narrow, photo);
+    CHECK(probability_of(narrow, photo) == actual);
+    double worst = 0;
+    for (std::size_t i = 0; i < actual.size(); ++i) worst = std::max(worst, std::abs(double{actual[i]} - expected[i]));
+    CAPTURE(worst);
+    CHECK(worst <= limit);
+    CHECK(worst > 0);
+  }
 }
 
 TEST_CASE("f16 probabilities on a Hopper GPU are near PyTorch's f32, and the same in every run") {

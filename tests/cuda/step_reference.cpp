@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/int8_weights.h"
+#include "kernels/narrow_weights.h"
 #include "kernels/resize_bilinear.h"
 #include "runtime/fold.h"
 
@@ -80,26 +80,36 @@ Interpolated interpolate(const Map& m, int n, int y, int x, int c, const Shape& 
 
 double relu_if(bool relu, double v) { return relu ? std::max(v, 0.0) : v; }
 
-// A value and its bound in steps of u8.
-void to_steps(double& value, double& bound, double scale) {
-  value = std::clamp(value / scale, 0.0, 255.0);
-  bound = 0.5 + bound / scale + 2 * kEps * value + 255 * kEps;  // reciprocal, product; a half near 255
+// A value and its bound as a narrow type keeps them: reciprocal, product, rounding.
+void to_narrow(DType type, double& value, double& bound, double scale) {
+  const double largest = largest_of_narrow(type);
+  value = std::clamp(value / scale, type == DType::kU8 ? 0.0 : -largest, largest);
+  bound = bound / scale + 2 * kEps * (std::abs(value) + largest);
+  bound += rounding(type, std::abs(value) + bound);
 }
 
-// The weights of both sources, in units of their steps, to levels; returns what a sum's unit is worth, for every output.
-std::vector<float> round_both(Folded& f, float scale, Folded& joined, float joined_scale) {
+// The weights of both sources, in units of their scales, rounded; returns what a sum's unit is worth, for every output.
+std::vector<float> round_both(DType type, Folded& f, float scale, Folded& joined, float joined_scale) {
   const std::size_t outputs = f.bias.size(), own = f.weights.size() / outputs, others = joined.weights.size() / outputs;
   std::vector<float> rows;
   for (std::size_t o = 0; o < outputs; ++o) {
     for (std::size_t i = 0; i < own; ++i) rows.push_back(f.weights[o * own + i] * scale);
     for (std::size_t i = 0; i < others; ++i) rows.push_back(joined.weights[o * others + i] * joined_scale);
   }
-  std::vector<std::int8_t> levels(rows.size());
-  std::vector<float> units(outputs);
-  round_weights(rows.data(), static_cast<int>(outputs), static_cast<std::int64_t>(own + others), 127, levels.data(),
-                units.data());
+  std::vector<float> units(outputs), rounded;
+  const auto round = [&]<typename Rounded>(std::vector<Rounded> to, auto... largest) {
+    to.resize(rows.size());
+    round_weights(rows.data(), static_cast<int>(outputs), static_cast<std::int64_t>(own + others), largest..., to.data(),
+                  units.data());
+    for (const Rounded& w : to) rounded.push_back(static_cast<float>(w));
+  };
+  if (type == DType::kU8) {
+    round(std::vector<std::int8_t>(), 127);
+  } else {
+    round(std::vector<Float8E4m3>());
+  }
   for (std::size_t o = 0; o < outputs; ++o) {
-    const std::int8_t* const row = &levels[o * (own + others)];
+    const float* const row = &rounded[o * (own + others)];
     std::copy_n(row, own, &f.weights[o * own]);
     std::copy_n(row + own, others, joined.weights.begin() + static_cast<std::ptrdiff_t>(o * others));
   }
@@ -116,7 +126,7 @@ ExpectedMap StepReference::blank(const Place& p) const {
 std::vector<ExpectedMap> StepReference::expect(const ConvStep& s) const {
   Place all = s.dst;  // every filter's outputs
   all.first_channel = 0, all.shape = network_.buffers[static_cast<std::size_t>(s.dst.buffer)].shape;
-  if (dtype(s.src) == DType::kU8) return expect_int8(s, all);
+  if (is_narrow(dtype(s.src))) return expect_narrow(s, all);
   ExpectedMap e = blank(all);
   int first = 0;
   double terms = 2;
@@ -142,9 +152,11 @@ std::vector<ExpectedMap> StepReference::expect(const ConvStep& s) const {
   return {e};
 }
 
-// Sums are exact; then the sum as a float, scale and bias as they are kept, product and sum, the residual's sum.
-std::vector<ExpectedMap> StepReference::expect_int8(const ConvStep& s, const Place& dst) const {
+// Sums of int8 are exact; those of fp8 lose up to a unit of 2^-13 for each of 32 products, and the sum before, in each of K /
+// 32 instructions. Then the sum as a float, scale and bias as they are kept, product and sum, the residual's sum.
+std::vector<ExpectedMap> StepReference::expect_narrow(const ConvStep& s, const Place& dst) const {
   constexpr double kRoundings = 8;
+  double instructions = 0;
   ExpectedMap e = blank(dst);
   const Map src = read_(s.src), residual = s.residual ? read_(s.residual) : Map{};
   std::vector<float> units, biases;
@@ -153,9 +165,12 @@ std::vector<ExpectedMap> StepReference::expect_int8(const ConvStep& s, const Pla
            joined{{}, std::vector<float>(own.bias.size())};
     if (s.joined) joined = folded(file_, s.joined_filters, 1, DType::kF32);
     const int first = static_cast<int>(units.size());
-    for (const float unit : round_both(own, scale(s.src), joined, s.joined ? scale(s.joined) : 0)) units.push_back(unit);
+    for (const float unit : round_both(dtype(s.src), own, scale(s.src), joined, s.joined ? scale(s.joined) : 0))
+      units.push_back(unit);
     for (std::size_t o = 0; o < own.bias.size(); ++o)
       biases.push_back(own.bias[o] + joined.bias[o]), own.bias[o] = joined.bias[o] = 0;
+    instructions =
+        static_cast<double>(own.weights.size() + joined.weights.size()) / static_cast<double>(own.bias.size()) / 32 + 1;
     add_conv(src, own, s.window, first, e.value, e.bound);
     if (s.joined) add_conv(read_(s.joined), joined, {.stride = s.joined_stride}, first, e.value, e.bound);
   }
@@ -163,9 +178,10 @@ std::vector<ExpectedMap> StepReference::expect_int8(const ConvStep& s, const Pla
     double &v = e.value.at(n, y, x, c), &b = e.bound.at(n, y, x, c);
     const double product = v * units[static_cast<std::size_t>(c)], bias = biases[static_cast<std::size_t>(c)];
     const double other = s.residual ? residual.at(n, y, x, c) : 0;
+    const double lost = dtype(s.src) == DType::kU8 ? 0 : 33 * instructions * 0x1p-13 * b * units[static_cast<std::size_t>(c)];
     v = relu_if(s.relu, product + bias + other);
-    b = kRoundings * kEps * (std::abs(product) + std::abs(bias) + std::abs(other));
-    if (dtype(dst) == DType::kU8) to_steps(v, b, scale(dst));
+    b = lost + kRoundings * kEps * (std::abs(product) + std::abs(bias) + std::abs(other));
+    if (is_narrow(dtype(dst))) to_narrow(dtype(dst), v, b, scale(dst));
   });
   if (!s.copy) return {e};
   ExpectedMap copy = e;
@@ -173,7 +189,7 @@ std::vector<ExpectedMap> StepReference::expect_int8(const ConvStep& s, const Pla
   each(dst.shape, [&](int n, int y, int x, int c) {
     double &v = copy.value.at(n, y, x, c), &b = copy.bound.at(n, y, x, c);
     b += rounding(dtype(dst), std::abs(v) + b);
-    to_steps(v, b, scale(s.copy));
+    to_narrow(dtype(s.copy), v, b, scale(s.copy));
   });
   return {e, copy};
 }
@@ -183,7 +199,7 @@ std::vector<ExpectedMap> StepReference::expect(const QuantiseStep& s) const {
   const Map src = read_(s.src);
   each(s.dst.shape, [&](int n, int y, int x, int c) {
     e.value.at(n, y, x, c) = src.at(n, y, x, c);
-    to_steps(e.value.at(n, y, x, c), e.bound.at(n, y, x, c), scale(s.dst));
+    to_narrow(dtype(s.dst), e.value.at(n, y, x, c), e.bound.at(n, y, x, c), scale(s.dst));
   });
   return {e};
 }

@@ -29,7 +29,7 @@ struct ExpectedMap {
   Map value, bound;
 };
 
-// read(place) gives what the device holds there now, of u8 the steps; called before the operation runs.
+// read(place) gives what the device holds there now, of narrow types in units of their scale; called before the operation runs.
 class StepReference {
  public:
   using Read = std::function<Map(const Place&)>;
@@ -50,7 +50,7 @@ class StepReference {
   std::vector<ExpectedMap> expect(const ResizeStep& s) const;
   std::vector<ExpectedMap> expect(const TransposedConvStep& s) const;
   std::vector<ExpectedMap> expect(const QuantiseStep& s) const;
-  std::vector<ExpectedMap> expect_int8(const ConvStep& s, const Place& dst) const;
+  std::vector<ExpectedMap> expect_narrow(const ConvStep& s, const Place& dst) const;
   ExpectedMap blank(const Place& p) const;
   float scale(const Place& p) const { return network_.buffers[static_cast<std::size_t>(p.buffer)].scale; }
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-KERNELS = 18  # six tiles, f16, bf16 and int8
+KERNELS = 22  # six tiles, f16, bf16 and int8; fp8 has four of them
 REGISTERS = 168  # at entry, of 384 threads
 INSTRUCTIONS = ("wgmma.mma_async.sync.aligned.m64n", "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
                 "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "griddepcontrol.wait",

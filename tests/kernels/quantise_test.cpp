@@ -20,29 +20,37 @@ constexpr Case kCases[] = {{{1, 1, 1, 1}, 0, 0, 1},        {{1, 3, 5, 7}, 0, 0, 
 
 #if MFS_TEST_CUDA
 constexpr DType kReads[] = {DType::kF16, DType::kBF16}, kNotRead = DType::kF32;
+constexpr DType kWrites[] = {DType::kU8, DType::kE4m3};
 #else
 constexpr DType kReads[] = {DType::kF32}, kNotRead = DType::kBF16;
+constexpr DType kWrites[] = {DType::kU8};
 #endif
+
+void run_case(const Case& k, DType from, DType to, const Backend& backend) {
+  CAPTURE(k.shape.c);
+  CAPTURE(from);
+  CAPTURE(to);
+  CAPTURE(backend);
+  const double largest = largest_of_narrow(to), least = to == DType::kU8 ? 0 : -largest;
+  Tensor src = random_values(k.shape, from, k.src_pitch, 40, 1.2 * largest * k.scale);  // some below 0, some too large
+  int exponent = 0;
+  const bool exact = std::frexp(k.scale, &exponent) == 0.5f;
+  src.set(0, 0, 0, 0, 2.5 * k.scale);  // halfway for u8: to even, where the scale is exact
+  Tensor dst(k.shape, to, k.dst_pitch);
+  MFS_REQUIRE_OK(run(backend, Quantise{src.view(), k.scale, dst.view()}));
+  MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) -> Expected {
+                    const double units = std::clamp(src.at(n, y, x, c) / k.scale, least, largest);
+                    if (exact) return {to == DType::kU8 ? std::nearbyint(units) : stored(to, units)};
+                    const double inexact = 2 * kEps * (std::abs(units) + largest);  // reciprocal, product
+                    return {units, inexact + rounding(to, std::abs(units) + inexact)};
+                  }));
+}
 
 TEST_CASE("quantise matches the double-precision reference") {
   for (const Case& k : kCases)
-    for (const DType dtype : kReads)
-      for (const Backend& backend : backends()) {
-        CAPTURE(k.shape.c);
-        CAPTURE(dtype);
-        CAPTURE(backend);
-        Tensor src = random_values(k.shape, dtype, k.src_pitch, 40, 300 * k.scale);  // some below 0, some above 255 steps
-        int exponent = 0;
-        const bool exact = std::frexp(k.scale, &exponent) == 0.5f;
-        src.set(0, 0, 0, 0, 2.5 * k.scale);  // halfway: to even, where the scale is exact
-        Tensor dst(k.shape, DType::kU8, k.dst_pitch);
-        MFS_REQUIRE_OK(run(backend, Quantise{src.view(), k.scale, dst.view()}));
-        MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) -> Expected {
-                          const double steps = std::clamp(src.at(n, y, x, c) / k.scale, 0.0, 255.0);
-                          if (exact) return {std::nearbyint(steps)};
-                          return {steps, 0.5 + 2 * kEps * steps + 255 * kEps};  // reciprocal, product; a half near 255
-                        }));
-      }
+    for (const DType from : kReads)
+      for (const DType to : kWrites)
+        for (const Backend& backend : backends()) run_case(k, from, to, backend);
 }
 
 TEST_CASE("quantise clamps whatever comes") {

@@ -84,7 +84,7 @@ TEST_CASE("convolutions of maps are int8; the stem, context, sums and the head a
     CHECK_FALSE(names.contains(name));
   }
 
-  quantise(network, ranges_of_one(network), false);
+  quantise(network, ranges_of_one(network), {});
   const auto buffer = [&](const Place& p) -> const Buffer& { return network.buffers[static_cast<std::size_t>(p.buffer)]; };
   std::size_t from_u8 = 0, to_u8 = 0, steps = 0;
   for (const LoweredOp& op : network.ops) {
@@ -115,7 +115,7 @@ TEST_CASE("a range that is missing, or of nothing, is a sentence") {
     Lowered network = lowered("multi");
     Calibration c = ranges_of_one(network);
     change(c);
-    return sentence([&] { quantise(network, c, false); });
+    return sentence([&] { quantise(network, c, {}); });
   };
   CHECK(with([](Calibration& c) { c.ranges.erase("layer1.0.conv1"); }) ==
         "mfs.calibration has no range for layer1.0.conv1; calibrate again with mfs_calibrate");

@@ -9,15 +9,18 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/float16.h"
+#include "kernels/float8.h"
 #include "tests/support/tensor.h"
 
 namespace mfs::core::test {
 
 inline constexpr double kEps = 0x1p-24;  // unit roundoff of f32
 
-// Largest error of storing a number of this magnitude. f16 has subnormals within reach, and an end.
+// Largest error of storing a number of this magnitude. f16 and e4m3 have subnormals within reach, and an end.
 inline double rounding(DType t, double magnitude) {
   if (t == DType::kF16) return std::max(std::abs(magnitude) * 0x1p-11, 0x1p-25);
+  if (t == DType::kU8) return 0.5;
+  if (t == DType::kE4m3) return std::max(std::abs(magnitude) * 0x1p-4, 0x1p-10);
   return std::abs(magnitude) * (t == DType::kF32 ? kEps : 0x1p-8);
 }
 
@@ -25,6 +28,7 @@ inline double rounding(DType t, double magnitude) {
 inline double stored(DType t, double value) {
   const auto f = static_cast<float>(value);
   if (t == DType::kF16) return static_cast<float>(Float16(f));
+  if (t == DType::kE4m3) return static_cast<float>(Float8E4m3(f));
   return t == DType::kF32 ? f : static_cast<float>(BFloat16(f));
 }
 

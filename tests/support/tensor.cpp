@@ -8,6 +8,7 @@
 
 #include "kernels/bfloat16.h"
 #include "kernels/float16.h"
+#include "kernels/float8.h"
 
 namespace mfs::core::test {
 namespace {
@@ -62,6 +63,7 @@ double Tensor::at(int n, int y, int x, int c) const {
     return v;
   }
   if (dtype_ == DType::kU8) return std::to_integer<int>(*element(n, y, x, c));
+  if (dtype_ == DType::kE4m3) return static_cast<float>(std::bit_cast<Float8E4m3>(*element(n, y, x, c)));
   std::uint16_t bits;
   std::memcpy(&bits, element(n, y, x, c), sizeof bits);
   return dtype_ == DType::kF16 ? static_cast<float>(std::bit_cast<Float16>(bits))
@@ -74,6 +76,10 @@ void Tensor::set(int n, int y, int x, int c, double value) {
     return;
   }
   const auto f = static_cast<float>(value);
+  if (dtype_ == DType::kE4m3) {
+    *element(n, y, x, c) = std::byte{Float8E4m3(f).bits};
+    return;
+  }
   const std::uint16_t bits = dtype_ == DType::kF16 ? Float16(f).bits : BFloat16(f).bits;
   std::memcpy(element(n, y, x, c), dtype_ == DType::kF32 ? static_cast<const void*>(&f) : &bits, size_of(dtype_));
 }

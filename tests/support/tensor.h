@@ -34,7 +34,7 @@ class GuardedBytes {
   std::unique_ptr<std::byte, Free> memory_;
 };
 
-// NHWC tensor, f32, f16, bf16 or u8; `pitch` as in View.
+// NHWC tensor, f32, f16, bf16, u8 or e4m3; `pitch` as in View.
 class Tensor {
  public:
   Tensor(Shape shape, DType dtype, int pitch = 0);

@@ -118,9 +118,9 @@ typedef void (*mfs_log_fn)(void* user, const char* message);
 typedef struct mfs_model_options {
   size_t struct_size;
   const char* device;    /* "auto" (default), "cpu", "cuda" or "cuda:N"; only "auto" falls back to the CPU */
-  const char* precision; /* "auto" (default), "f32", "bf16", "f16" or "int8", as far as the device offers it: GPUs f16 and bf16,
-                            those of compute capability 9.0 int8; the CPU f32, int8 and, with AVX-512, bf16. "auto" is never
-                            int8, which needs calibrated weights (below) */
+  const char* precision; /* "auto" (default), "f32", "bf16", "f16", "int8" or "fp8", as far as the device offers it: GPUs f16
+                            and bf16, those of compute capability 9.0 int8 and fp8; the CPU f32, int8 and, with AVX-512, bf16.
+                            "auto" is never int8 or fp8, which need calibrated weights (below) */
   int32_t threads;       /* host threads of a session's run, the calling one included; 0 = all the process may use */
   mfs_log_fn log;        /* what `auto` chose and why, what was planned; NULL = nobody. Must outlive model and sessions */
   void* log_user;
@@ -135,10 +135,10 @@ MFS_API mfs_status mfs_model_load(const char* path, const mfs_model_options* opt
 MFS_API void mfs_model_destroy(mfs_model* model);
 
 typedef struct mfs_model_info {
-  const char* variant;                   /* of the paper's networks: "resnet-multi" */
-  const char* device;                    /* "cpu", "cuda:0" */
-  const char* precision;                 /* of activations and weights: "bf16"; "int8": of most convolutions, the rest is
-                                            f32 or, on a GPU, f16 */
+  const char* variant;   /* of the paper's networks: "resnet-multi" */
+  const char* device;    /* "cpu", "cuda:0" */
+  const char* precision; /* of activations and weights: "bf16"; "int8" or "fp8": of most convolutions, the rest is
+                            f32 or, on a GPU, f16 */
   int32_t network_width, network_height; /* as trained */
   int32_t uses_taps;                     /* 0 for networks without guidance, whose taps are ignored */
   int32_t threads;
@@ -244,14 +244,14 @@ MFS_API void mfs_session_set_profiling(mfs_session* session, int32_t on);
 /* Up to `capacity` entries of the plan that ran last; returns how many there are. */
 MFS_API size_t mfs_session_profile(const mfs_session* session, mfs_profile_entry* entries, size_t capacity);
 
-/* ---- Calibration for int8 -------------------------------------------------------------------------------------------------
+/* ---- Calibration for int8 and fp8 -----------------------------------------------------------------------------------------
  */
 
 /* While on, every blocking run also gathers how large the network's activations get, which makes it slower. Only sessions that
  * run on the CPU in f32 can. Photos and taps should be like those that int8 will see: some dozens are enough. */
 MFS_API mfs_status mfs_session_set_observing(mfs_session* session, int32_t on, mfs_error* error);
-/* Writes a copy of the model's weights file with the ranges of all photos observed so far: what "int8" needs. The file appears
- * complete or not at all, and replaces one that is there. */
+/* Writes a copy of the model's weights file with the ranges of all photos observed so far: what "int8" and "fp8" need. The file
+ * appears complete or not at all, and replaces one that is there. */
 MFS_API mfs_status mfs_session_write_calibrated(mfs_session* session, const char* path, mfs_error* error);
 
 /* ---- Effects: what people do with a mask ----------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-// int8 convolutions: sums of integers are exact, so only the few roundings after them separate a result from the
-// double-precision reference.
+// int8 and fp8 convolutions against a double-precision reference on the same rounded numbers. Sums of integers are exact: only
+// the few roundings after them separate a result from it. Those of fp8 are not, on tensor cores.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -7,7 +7,8 @@
 #include "kernels/conv.h"
 #include "kernels/cuda/conv_family.h"
 #include "kernels/error.h"
-#include "kernels/int8_weights.h"
+#include "kernels/float8.h"
+#include "kernels/narrow_weights.h"
 #include "tests/kernels/cases.h"
 #include "tests/support/backends.h"
 #include "tests/support/checks.h"
@@ -18,20 +19,22 @@ namespace {
 #if MFS_TEST_CUDA
 constexpr DType kWide = DType::kF16;
 constexpr bool kCuda = true;
-constexpr int kMost = 127;  // steps of a weight either side of zero, as kernels/conv.h says
+constexpr int kMostSteps = 127;  // of a weight either side of zero, as kernels/conv.h says
+constexpr DType kTypes[] = {DType::kU8, DType::kE4m3};
 const auto& kCases = cases::kConvHopperInt8;
 #else
 constexpr DType kWide = DType::kF32;
 constexpr bool kCuda = false;
-constexpr int kMost = 64;
+constexpr int kMostSteps = 64;
+constexpr DType kTypes[] = {DType::kU8};
 const auto& kCases = cases::kConv;
 #endif
 
-// exact: powers of two as scales, every sum below 2^24: no rounding but that to u8. largest: the same, all products as large as
-// they can be, which pairs of 16 bits must hold. real: any numbers.
+// exact: powers of two as scales, sums that everybody computes exactly: no rounding but that of the result. largest (int8): the
+// same, all products as large as they can be, which pairs of 16 bits must hold. real: any numbers.
 enum class Values { kExact, kLargest, kReal };
 
-enum class Output { kInWide, kInU8, kInBoth };
+enum class Output { kInWide, kInNarrow, kInBoth };
 
 struct Problem {
   Conv conv;
@@ -39,12 +42,12 @@ struct Problem {
   Tensor src, residual, joined;  // joined: of at least one channel, which is not used if nothing is joined
   std::vector<float> weights, joined_weights, bias;
 
-  Problem(const cases::ConvCase& k, Values v, Output output)
-      : conv(cases::problem(k, DType::kU8)),
+  Problem(const cases::ConvCase& k, DType type, Values v, Output output)
+      : conv(cases::problem(k, type)),
         values(v),
-        src(conv.src, DType::kU8, conv.src_pitch),
+        src(conv.src, type, conv.src_pitch),
         residual(random_values(conv.dst, kWide, conv.residual_pitch, 33, 50)),
-        joined(conv.joined.c > 0 ? conv.joined : Shape{}, DType::kU8, conv.joined_pitch) {
+        joined(conv.joined.c > 0 ? conv.joined : Shape{}, type, conv.joined_pitch) {
     const bool real = v == Values::kReal;
     conv.wide = kWide;
     conv.src_scale = real ? 0.0371f : 0.25f;
@@ -56,9 +59,14 @@ struct Problem {
       each(conv.dst, [&](int n, int y, int x, int c) { residual.set(n, y, x, c, std::floor(residual.at(n, y, x, c))); });
     }
     const float scale = v == Values::kLargest ? 1024.0f : real ? 1.37f : 0.5f;
-    if (output == Output::kInU8) conv.dst_scale = scale;
+    if (output == Output::kInNarrow) conv.dst_scale = scale;
     if (output == Output::kInBoth) conv.copy_scale = scale;
   }
+
+  bool int8() const { return conv.dtype == DType::kU8; }
+  // Of a weight in the exact cases, in steps: for fp8 so that times 64, up to 448, they are e4m3 numbers.
+  int most_steps() const { return int8() ? kMostSteps : 7; }
+  int most_value() const { return int8() ? 255 : values == Values::kReal ? 448 : 7; }
 
   template <typename Body>
   static void each(const Shape& s, const Body& body) {
@@ -72,22 +80,23 @@ struct Problem {
   void fill(Tensor& t, std::uint64_t seed) const {
     std::uint64_t i = 0;
     each(t.shape(), [&](int n, int y, int x, int c) {
-      t.set(n, y, x, c, values == Values::kLargest ? 255 : std::floor(uniform(seed, i++) * 256));
+      t.set(n, y, x, c, values == Values::kLargest ? 255 : std::floor(uniform(seed, i++) * (most_value() + 1)));
     });
   }
   // Each channel has a weight of the largest magnitude, so that the others are whole steps unless they are real. Those of
   // joined, whose steps are twice as large, stay below half of it.
   void fill_weights(float step) {
+    const int most = most_steps();
     const std::size_t row = static_cast<std::size_t>(conv.src.c) * conv.kernel * conv.kernel;
     weights.resize(row * static_cast<std::size_t>(conv.dst.c)), bias.resize(static_cast<std::size_t>(conv.dst.c));
     for (std::size_t i = 0; i < weights.size(); ++i) {
-      const double level = (2 * uniform(31, i) - 1) * kMost;
-      const double whole = i % row == 0 ? kMost : std::round(level);
-      weights[i] = step * static_cast<float>(values == Values::kLargest ? kMost : values == Values::kExact ? whole : level);
+      const double level = (2 * uniform(31, i) - 1) * most;
+      const double whole = i % row == 0 ? most : std::round(level);
+      weights[i] = step * static_cast<float>(values == Values::kLargest ? most : values == Values::kExact ? whole : level);
     }
     joined_weights.resize(static_cast<std::size_t>(conv.dst.c) * static_cast<std::size_t>(conv.joined.c));
     for (std::size_t i = 0; i < joined_weights.size(); ++i) {
-      const double level = (uniform(36, i) - 0.5) * (kMost - 1);
+      const double level = (uniform(36, i) - 0.5) * (most - 1);
       joined_weights[i] = step * static_cast<float>(values == Values::kReal ? level : std::round(level));
     }
     for (std::size_t o = 0; o < bias.size(); ++o) bias[o] = static_cast<float>((2 * uniform(32, o) - 1) * 20);
@@ -99,86 +108,115 @@ struct Result {
   double value, bound;
 };
 
-// Levels (cout, row) as the engine rounds them, `row` being src's filter and then joined's, and what a sum's unit is worth. On
+// Weights (cout, row) as the engine rounds them, `row` being src's filter and then joined's, and what a sum's unit is worth. On
 // CUDA the sources' scales become part of the weights first.
 struct Rounded {
   std::size_t row;
-  std::vector<std::int8_t> levels;
-  std::vector<double> units;
+  std::vector<double> weights, units;
 };
 Rounded rounded(const Problem& p) {
   const Conv& c = p.conv;
   const auto outputs = static_cast<std::size_t>(c.dst.c), filter = p.weights.size() / outputs,
              joined = static_cast<std::size_t>(c.joined.c);
-  Rounded r{filter + joined, {}, {}};
   std::vector<float> rows, scales(outputs);
   for (std::size_t o = 0; o < outputs; ++o) {
     for (std::size_t i = 0; i < filter; ++i) rows.push_back(p.weights[o * filter + i] * (kCuda ? c.src_scale : 1));
     for (std::size_t i = 0; i < joined; ++i) rows.push_back(p.joined_weights[o * joined + i] * c.joined_scale);
   }
-  r.levels.resize(rows.size());
-  round_weights(rows.data(), c.dst.c, static_cast<std::int64_t>(r.row), kMost, r.levels.data(), scales.data());
+  Rounded r{filter + joined, {}, {}};
+  const auto row = static_cast<std::int64_t>(r.row);
+  if (p.int8()) {
+    std::vector<std::int8_t> levels(rows.size());
+    round_weights(rows.data(), c.dst.c, row, kMostSteps, levels.data(), scales.data());
+    r.weights.assign(levels.begin(), levels.end());
+  } else {
+    std::vector<Float8E4m3> numbers(rows.size());
+    round_weights(rows.data(), c.dst.c, row, numbers.data(), scales.data());
+    for (const Float8E4m3 w : numbers) r.weights.push_back(static_cast<float>(w));
+  }
   for (const float s : scales) r.units.push_back(double{s} * (kCuda ? 1 : c.src_scale));
   return r;
 }
 
-const std::uint8_t* pixel_of(const Tensor& t, int n, int y, int x) {
-  const View v = t.view();
-  return static_cast<const std::uint8_t*>(v.data) + ((std::int64_t{n} * v.shape.h + y) * v.shape.w + x) * v.pitch;
-}
+// A tensor's numbers, pixel after pixel.
+struct Dense {
+  explicit Dense(const Tensor& t) : shape(t.shape()) {
+    Problem::each(shape, [&](int n, int y, int x, int c) { values.push_back(t.at(n, y, x, c)); });
+  }
+  const double* pixel(int n, int y, int x) const {
+    return &values[static_cast<std::size_t>(((std::int64_t{n} * shape.h + y) * shape.w + x) * shape.c)];
+  }
 
-// Six roundings at most: the sum as a float, scale and bias as they are kept, their product and sum, the residual's sum.
+  Shape shape;
+  std::vector<double> values;
+};
+
+// The sum of one output, and of its terms' magnitudes.
+struct Sum {
+  double value = 0, magnitude = 0;
+
+  // `step` from one channel's weight to the next.
+  void add(const double* pixel, int channels, const double* weights, std::ptrdiff_t step) {
+    for (int i = 0; i < channels; ++i) {
+      const double term = pixel[i] * weights[i * step];
+      value += term, magnitude += std::abs(term);
+    }
+  }
+};
+
+// Six roundings at most: the sum as a float, scale and bias as they are kept, their product and sum, the residual's sum. In fp8
+// each instruction sums 32 products and the sum before it, and may lose 2^-13 of the largest for each.
 std::vector<Result> reference(const Problem& p) {
   const Conv& c = p.conv;
   const int area = c.kernel * c.kernel;
   const Rounded rounded = test::rounded(p);
+  const Dense src(p.src), joined(p.joined);
+  const double most = p.int8() ? 0x1p24 : 64 * 0x1p13;  // exact below: tensor cores add fp8 in units of 64 here
+  const double lost = p.int8() ? 0 : 33 * (static_cast<double>(rounded.row) / 32 + 2) * 0x1p-13;
   std::vector<Result> results;
-  bool below_2_24 = true;
+  bool exact = true;
   Problem::each(c.dst, [&](int n, int y, int x, int o) {
-    std::int64_t sum = 0;
+    const double* const filter = &rounded.weights[static_cast<std::size_t>(o) * rounded.row];
+    Sum sum;
     for (int tap = 0; tap < area; ++tap) {
       const int sy = y * c.stride - c.pad + tap / c.kernel * c.dilation,
                 sx = x * c.stride - c.pad + tap % c.kernel * c.dilation;
-      if (sy < 0 || sy >= c.src.h || sx < 0 || sx >= c.src.w) continue;
-      const std::uint8_t* pixel = pixel_of(p.src, n, sy, sx);
-      const std::int8_t* filter = &rounded.levels[static_cast<std::size_t>(o) * rounded.row + static_cast<std::size_t>(tap)];
-      for (int i = 0; i < c.src.c; ++i) sum += std::int64_t{pixel[i]} * filter[std::ptrdiff_t{i} * area];
+      if (sy >= 0 && sy < c.src.h && sx >= 0 && sx < c.src.w) sum.add(src.pixel(n, sy, sx), c.src.c, filter + tap, area);
     }
-    if (c.joined.c > 0) {
-      const std::uint8_t* pixel = pixel_of(p.joined, n, y * c.joined_stride, x * c.joined_stride);
-      const std::int8_t* filter = &rounded.levels[(static_cast<std::size_t>(o) + 1) * rounded.row] - c.joined.c;
-      for (int i = 0; i < c.joined.c; ++i) sum += std::int64_t{pixel[i]} * filter[i];
-    }
-    const double product = static_cast<double>(sum) * rounded.units[static_cast<std::size_t>(o)];
+    if (c.joined.c > 0)
+      sum.add(joined.pixel(n, y * c.joined_stride, x * c.joined_stride), c.joined.c, filter + rounded.row - c.joined.c, 1);
+    const double unit = rounded.units[static_cast<std::size_t>(o)], product = sum.value * unit;
     const double bias = p.bias[static_cast<std::size_t>(o)], residual = c.residual ? p.residual.at(n, y, x, o) : 0;
     Result r{product + bias + residual, 0};
-    if (p.values == Values::kReal) r.bound = 6 * kEps * (std::abs(product) + std::abs(bias) + std::abs(residual));
-    below_2_24 = below_2_24 && std::abs(sum) < 1 << 24;
+    if (p.values == Values::kReal)
+      r.bound = lost * sum.magnitude * unit + 6 * kEps * (std::abs(product) + std::abs(bias) + std::abs(residual));
+    exact = exact && std::abs(sum.value) < most;
     if (c.relu) r.value = std::max(r.value, 0.0);
     results.push_back(r);
   });
-  REQUIRE(below_2_24);
+  if (p.int8() || p.values != Values::kReal) REQUIRE(exact);
   return results;
 }
 
-Expected in_steps(double value, double bound, double scale) {
-  const double steps = std::clamp(value / scale, 0.0, 255.0);
-  if (bound == 0) return {std::nearbyint(steps), 0};
-  return {steps, 0.5 + bound / scale + 2 * kEps * steps + 255 * kEps};  // reciprocal, product; a half near 255
+// As the narrow type keeps it: reciprocal, product, rounding.
+Expected narrowed(DType type, double value, double bound, double scale) {
+  const double largest = largest_of_narrow(type);
+  const double units = std::clamp(value / scale, type == DType::kU8 ? 0 : -largest, largest);
+  if (bound == 0) return {type == DType::kU8 ? std::nearbyint(units) : stored(type, units), 0};
+  const double inexact = bound / scale + 2 * kEps * (std::abs(units) + largest);
+  return {units, inexact + rounding(type, std::abs(units) + inexact)};
 }
 
 Expected expected(const Conv& c, const Result& r) {
-  if (c.dst_scale == 0) {
-    if (r.bound == 0) return {stored(kWide, r.value), 0};
-    return {r.value, r.bound + (kWide == DType::kF32 ? 0 : rounding(kWide, std::abs(r.value) + r.bound))};
-  }
-  return in_steps(r.value, r.bound, c.dst_scale);
+  if (c.dst_scale > 0) return narrowed(c.dtype, r.value, r.bound, c.dst_scale);
+  if (r.bound == 0) return {stored(kWide, r.value), 0};
+  return {r.value, r.bound + (kWide == DType::kF32 ? 0 : rounding(kWide, std::abs(r.value) + r.bound))};
 }
 
 // A problem with what comes out.
 struct Trial {
-  Trial(const cases::ConvCase& k, Values values, Output output)
-      : problem(k, values, output), in_place(k.residual == cases::Residual::kInPlace), results(reference(problem)) {}
+  Trial(const cases::ConvCase& k, DType type, Values values, Output output)
+      : problem(k, type, values, output), in_place(k.residual == cases::Residual::kInPlace), results(reference(problem)) {}
 
   Problem problem;
   bool in_place;
@@ -193,12 +231,13 @@ struct Trial {
 void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const {
   const Conv& p = problem.conv;
   const std::string& algorithm = conv.algorithm();
+  CAPTURE(p.dtype);
   CAPTURE(p.dst_scale);
   CAPTURE(p.copy_scale);
   CAPTURE(backend);
   CAPTURE(algorithm);
   const bool exact = problem.values != Values::kReal;
-  Tensor dst(p.dst, dst_dtype(p), p.dst_pitch), copy(p.copy_scale > 0 ? p.dst : Shape{}, DType::kU8);
+  Tensor dst(p.dst, dst_dtype(p), p.dst_pitch), copy(p.copy_scale > 0 ? p.dst : Shape{}, p.dtype);
   if (in_place) Problem::each(p.dst, [&](int n, int y, int x, int c) { dst.set(n, y, x, c, problem.residual.at(n, y, x, c)); });
   const View residual = in_place ? View(dst.view()) : p.residual ? View(problem.residual.view()) : View();
   GuardedBytes scratch(conv.scratch_bytes());
@@ -209,55 +248,60 @@ void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const 
   MFS_CHECK_CLOSE(dst, [&](int, int, int, int) { return expected(p, results[i++]); });
   CHECK(scratch.canaries_intact());
   if (p.copy_scale == 0) return;
-  MFS_CHECK_CLOSE(copy,
-                  [&](int n, int y, int x, int c) { return in_steps(dst.at(n, y, x, c), exact ? 0 : kEps, p.copy_scale); });
+  MFS_CHECK_CLOSE(
+      copy, [&](int n, int y, int x, int c) { return narrowed(p.dtype, dst.at(n, y, x, c), exact ? 0 : kEps, p.copy_scale); });
 }
 
-void run_case(const cases::ConvCase& k, Values values, Output output) {
-  const Trial trial(k, values, output);
+void run_case(const cases::ConvCase& k, DType type, Values values, Output output) {
+  const Trial trial(k, type, values, output);
   for (const Backend& backend : backends())
     if (backend.takes(cost(trial.problem.conv))) trial.run(backend, *trial.prepare_for(backend.device));
 }
 
-void run_list(Values values) {
+void run_list(DType type, Values values) {
   for (const auto& k : kCases) SUBCASE(k.name) {
-      const Conv p = cases::problem(k, DType::kU8);
+      const Conv p = cases::problem(k, type);
       if (cost(p).flops > 1000000000) continue;  // too slow for the reference, and like the others
       const std::int64_t terms = std::int64_t{p.kernel} * p.kernel * p.src.c + p.joined.c;
       const bool largest = values == Values::kLargest;
-      if (largest && terms * 255 * kMost >= 1 << 24) continue;
-      if (!largest || kWide == DType::kF32)
-        run_case(k, values, kCuda ? Output::kInBoth : Output::kInWide);  // f16 does not hold them
-      if (!p.residual) run_case(k, values, Output::kInU8);
+      if (largest && terms * 255 * kMostSteps >= 1 << 24) continue;
+      if (!largest || kWide == DType::kF32)  // f16 does not hold them
+        run_case(k, type, values, kCuda ? Output::kInBoth : Output::kInWide);
+      if (!p.residual) run_case(k, type, values, Output::kInNarrow);
     }
 }
 
 #if MFS_TEST_CUDA && MFS_HAVE_HOPPER
 // With one SM, so that a cluster does one tile after the other.
-TEST_CASE("every plan of the Hopper family is exact in int8") {
+TEST_CASE("every plan of the Hopper family is exact in int8 and fp8") {
   Backend backend = backends().front();
   if (backend.device.capability != 90) return;
   backend.device.multiprocessors = 1;
   for (const auto& k : kCases) SUBCASE(k.name) {
       if (MFS_TEST_RACES && &k != &kCases.front()) continue;
-      for (const Output output : {Output::kInBoth, Output::kInU8}) {
-        if (output == Output::kInU8 && k.residual != cases::Residual::kNone) continue;
-        const Trial trial(k, Values::kExact, output);
-        const Problem& p = trial.problem;
-        const auto parameters = [&](float* weights, float* joined, float* bias) {
-          std::ranges::copy(p.weights, weights), std::ranges::copy(p.joined_weights, joined), std::ranges::copy(p.bias, bias);
-        };
-        PackCache packs;
-        for (const HopperPlan& plan : hopper_plans(p.conv, 1))
-          trial.run(backend, *prepare_hopper(p.conv, plan, parameters, "conv", packs));
-      }
+      for (const DType type : kTypes)
+        for (const Output output : {Output::kInBoth, Output::kInNarrow}) {
+          if (output == Output::kInNarrow && k.residual != cases::Residual::kNone) continue;
+          const Trial trial(k, type, Values::kExact, output);
+          const Problem& p = trial.problem;
+          const auto parameters = [&](float* weights, float* joined, float* bias) {
+            std::ranges::copy(p.weights, weights), std::ranges::copy(p.joined_weights, joined), std::ranges::copy(p.bias, bias);
+          };
+          PackCache packs;
+          for (const HopperPlan& plan : hopper_plans(p.conv, 1))
+            trial.run(backend, *prepare_hopper(p.conv, plan, parameters, "conv", packs));
+        }
     }
 }
 #endif
 
-TEST_CASE("int8 conv is exact where its scales are powers of two") { run_list(Values::kExact); }
-TEST_CASE("int8 conv is exact on the largest numbers there are") { run_list(Values::kLargest); }
-TEST_CASE("int8 conv matches the double-precision reference") { run_list(Values::kReal); }
+TEST_CASE("narrow conv is exact where its scales are powers of two") {
+  for (const DType type : kTypes) run_list(type, Values::kExact);
+}
+TEST_CASE("int8 conv is exact on the largest numbers there are") { run_list(DType::kU8, Values::kLargest); }
+TEST_CASE("narrow conv matches the double-precision reference") {
+  for (const DType type : kTypes) run_list(type, Values::kReal);
+}
 
 TEST_CASE("weights are rounded to steps of their channel's largest") {
   std::vector<float> values(7 * 13);
@@ -280,6 +324,24 @@ TEST_CASE("weights are rounded to steps of their channel's largest") {
   }
 }
 
+TEST_CASE("weights in e4m3 are rounded in units of their channel's largest") {
+  std::vector<float> values(3 * 17);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(2 * uniform(37, i) - 1);
+  std::fill_n(values.begin() + 17, 17, 0.0f);
+  std::vector<Float8E4m3> numbers(values.size());
+  std::vector<float> scales(3);
+  round_weights(values.data(), 3, 17, numbers.data(), scales.data());
+  for (std::size_t r = 0; r < 3; ++r) {
+    float peak = 0;
+    for (std::size_t i = 17 * r; i < 17 * r + 17; ++i) {
+      const double number = static_cast<float>(numbers[i]);
+      peak = std::max(peak, std::abs(static_cast<float>(number)));
+      CHECK(std::abs(values[i] / scales[r] - number) <= rounding(DType::kE4m3, number) + 448 * 2 * kEps);
+    }
+    CHECK(peak == (r == 1 ? 0 : Float8E4m3::kLargest));
+  }
+}
+
 TEST_CASE("weights near nothing are nothing") {
   for (const float tiny : {1e-44f, 1e-40f, 1e-37f, 1e-19f}) {
     CAPTURE(tiny);
@@ -292,7 +354,7 @@ TEST_CASE("weights near nothing are nothing") {
   }
 }
 
-TEST_CASE("int8 conv refuses what does not fit") {
+TEST_CASE("narrow conv refuses what does not fit") {
   Conv good{{1, 8, 6, 5}, {1, 8, 6, 7}, 3, 1, 2, 2, DType::kU8};
   good.src_scale = 0.5f;
   CHECK(check(good));
@@ -309,7 +371,7 @@ TEST_CASE("int8 conv refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](Conv& c) { c.dst_scale = c.copy_scale = 1; }), "wide type");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.copy_scale = -1; }), "scale of the copy");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.wide = DType::kU8; }), "wide type");
-  MFS_CHECK_REFUSED(with([](Conv& c) { c.joined = {1, 8, 6, 3}; }), "joined is u8 without a scale");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.joined = {1, 8, 6, 3}; }), "joined is narrow without a scale");
   const std::vector<float> weights(7 * 5 * 9), bias(7);
   good.wide = kWide == DType::kF32 ? DType::kF16 : DType::kF32;
   CHECK_THROWS_AS(prepare(backends().front().device, good, weights.data(), bias.data()), Error);
