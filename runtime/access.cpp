@@ -10,6 +10,15 @@ struct Collect {
     if (s.copy) a.writes.push_back(s.copy);
     return a;
   }
+  Access operator()(const ConvGroupStep& s) const {
+    Access all;
+    for (const ConvStep& conv : s.convs) {
+      const Access a = (*this)(conv);
+      all.reads.insert(all.reads.end(), a.reads.begin(), a.reads.end());
+      all.writes.insert(all.writes.end(), a.writes.begin(), a.writes.end());
+    }
+    return all;
+  }
   Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const SqueezeExciteStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
   Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }

@@ -43,6 +43,10 @@ struct ConvStep {
   Filters joined_filters;
   Place copy;  // dst once more, narrow (see quantisation.h)
 };
+// Convolutions in f32 that do not depend on each other, at once; see conv_groups.h.
+struct ConvGroupStep {
+  std::vector<ConvStep> convs;
+};
 struct MaxPoolStep {
   Place src, dst;
   Window window;
@@ -80,8 +84,8 @@ struct QuantiseStep {
   Place src, dst;
 };
 
-using AnyStep = std::variant<ConvStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep, PyramidHeadStep, ResizeStep,
-                             TransposedConvStep, QuantiseStep>;
+using AnyStep = std::variant<ConvStep, ConvGroupStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep, PyramidHeadStep,
+                             ResizeStep, TransposedConvStep, QuantiseStep>;
 
 struct LoweredOp {
   std::string name;  // "layer3.5.conv2"

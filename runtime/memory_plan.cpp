@@ -67,6 +67,9 @@ void share_buffers_in_place(Lowered& network) {
           if constexpr (requires { step.features; }) resolve(step.features);
           if constexpr (requires { step.dst; }) resolve(step.dst);
           if constexpr (requires { step.copy; }) resolve(step.copy);
+          if constexpr (requires { step.convs; })
+            for (ConvStep& conv : step.convs)
+              for (Place* p : {&conv.src, &conv.residual, &conv.joined, &conv.dst}) resolve(*p);
           if constexpr (requires { step.grids; }) std::ranges::for_each(step.grids, resolve);
           if constexpr (requires { step.priors; }) std::ranges::for_each(step.priors, resolve);
           if constexpr (std::is_same_v<T, ConvStep>)  // what is convolved itself is read by more than its own pixel

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "layers/network.h"
+#include "runtime/conv_groups.h"
 #include "runtime/memory_plan.h"
 #include "runtime/quantisation.h"
 
@@ -14,6 +15,7 @@ Lowered lowered_for(const WeightsFile& file, const NetworkOptions& o) {
   constexpr bool kCuda = std::is_same_v<Device, Cuda>;  // the CPU's convolutions have one source and one result
   Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_shortcuts = kCuda});
   if (o.calibration) quantise(network, *o.calibration, {o.narrow, kCuda});
+  if (kCuda) group_convs(network);
   if (!o.keep_named_values) share_buffers_in_place(network);
   return network;
 }

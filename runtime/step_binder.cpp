@@ -1,5 +1,6 @@
 #include "runtime/step_binder.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "kernels/cuda/device.h"
@@ -99,12 +100,11 @@ Conv StepBinder<Device>::problem_of(const ConvStep& s) const {
 }
 
 template <typename Device>
-void StepBinder<Device>::prepare_conv(const ConvStep& s) {
-  const Conv problem = problem_of(s);
+GroupedConv StepBinder<Device>::described(const ConvStep& s) const {
   std::string key;
   for (const Filters& f : s.filters) key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
   if (s.joined) key += "+" + s.joined_filters.conv;
-  const auto parameters = [&](float* weights, float* joined, float* bias) {
+  const auto parameters = [this, &s](float* weights, float* joined, float* bias) {
     float* to = bias;
     for (const Filters& f : s.filters) {
       fold(file_, f, host_, weights, to);
@@ -116,15 +116,25 @@ void StepBinder<Device>::prepare_conv(const ConvStep& s) {
     fold(file_, s.joined_filters, host_, joined, shift.data());
     for (std::size_t o = 0; o < shift.size(); ++o) bias[o] += shift[o];
   };
-  convs_[scratch_sizes_.size()] = core::prepare(device_, problem, parameters, key, packs_);
+  return {problem_of(s), parameters, key};
 }
 
 template <typename Device>
 std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
   std::size_t bytes = 0;
+  const std::size_t number = scratch_sizes_.size();
   if (const auto* conv = std::get_if<ConvStep>(&op.step)) {
-    prepare_conv(*conv);
-    bytes = convs_[scratch_sizes_.size()]->scratch_bytes();
+    const GroupedConv d = described(*conv);
+    convs_[number] = core::prepare(device_, d.conv, d.parameters, d.name, packs_);
+    bytes = convs_[number]->scratch_bytes();
+  } else if (const auto* group = std::get_if<ConvGroupStep>(&op.step)) {
+    if constexpr (std::is_same_v<Device, Cuda>) {
+      std::vector<GroupedConv> members;
+      for (const ConvStep& member : group->convs) members.push_back(described(member));
+      groups_[number] = prepare_group(device_, members, packs_);
+    } else {
+      throw Error(Code::kInternal, op.name + ": the CPU engine does one convolution at a time");
+    }
   } else if (const auto* gate = std::get_if<SqueezeExciteStep>(&op.step)) {
     bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
   } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
@@ -160,19 +170,38 @@ BoundStep<Device> StepBinder<Device>::simple(const LoweredOp& op, std::string op
 }
 
 template <typename Device>
+ConvArguments StepBinder<Device>::arguments_of(const ConvStep& s, std::size_t op) const {
+  Place all = s.dst;
+  all.first_channel = 0, all.shape = network_.buffers[static_cast<std::size_t>(s.dst.buffer)].shape;
+  return {view(s.src),
+          s.residual ? View(view(s.residual)) : View{},
+          s.joined ? View(view(s.joined)) : View{},
+          view(all),
+          scratch(op).data(),
+          s.copy ? view(s.copy) : MutView{}};
+}
+
+template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvStep& s) {
   const Conv problem = problem_of(s);
-  const auto conv = convs_[i];
-  Place all = s.dst;
-  all.first_channel = 0, all.shape = problem.dst;
-  const ConvArguments arguments{view(s.src),
-                                s.residual ? View(view(s.residual)) : View{},
-                                s.joined ? View(view(s.joined)) : View{},
-                                view(all),
-                                scratch(i).data(),
-                                s.copy ? view(s.copy) : MutView{}};
-  return {{network_.ops[i].name, conv_name(problem, s.window), conv->algorithm(), cost(problem)},
-          [=](const Device& device) { return conv->run(device, arguments); }};
+  return {{network_.ops[i].name, conv_name(problem, s.window), convs_[i]->algorithm(), cost(problem)},
+          [conv = convs_[i], arguments = arguments_of(s, i)](const Device& device) { return conv->run(device, arguments); }};
+}
+
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGroupStep& s) {
+  std::vector<ConvArguments> arguments;
+  Cost all;
+  for (const ConvStep& conv : s.convs) {
+    const Cost c = cost(problem_of(conv));
+    all.bytes_read += c.bytes_read, all.bytes_written += c.bytes_written, all.flops += c.flops;
+    arguments.push_back(arguments_of(conv, i));
+  }
+  const std::string first = conv_name(problem_of(s.convs.front()), s.convs.front().window);
+  const StepInfo info{network_.ops[i].name, first + " and " + std::to_string(s.convs.size() - 1) + " more", "f32", all};
+  if constexpr (std::is_same_v<Device, Cuda>)
+    return {info, [group = groups_[i], arguments](const Cuda& cuda) { return group->run(cuda, arguments); }};
+  throw Error(Code::kInternal, info.name + ": the CPU engine does one convolution at a time");
 }
 
 template <typename Device>

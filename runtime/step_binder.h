@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/conv.h"
+#include "kernels/conv_group.h"
 #include "runtime/executor.h"
 #include "runtime/lowered.h"
 #include "runtime/memory_plan.h"
@@ -28,7 +28,13 @@ class StepBinder {
  public:
   // `fold_threads`: of the host, for the preparation of weights.
   StepBinder(const WeightsFile& file, PackCache& packs, const Device& device, int fold_threads, const Lowered& network)
-      : file_(file), packs_(packs), device_(device), host_{fold_threads}, network_(network), convs_(network.ops.size()) {}
+      : file_(file),
+        packs_(packs),
+        device_(device),
+        host_{fold_threads},
+        network_(network),
+        convs_(network.ops.size()),
+        groups_(network.ops.size()) {}
 
   std::size_t prepare(const LoweredOp& op);  // in order, every operation once; returns its scratch in bytes
   void place(std::byte* arena, const MemoryPlan& memory);
@@ -40,6 +46,7 @@ class StepBinder {
   template <typename Kernel>
   BoundStep<Device> simple(const LoweredOp& op, std::string operation, Kernel kernel);
   BoundStep<Device> bind_step(std::size_t i, const ConvStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const ConvGroupStep& s);
   BoundStep<Device> bind_step(std::size_t i, const MaxPoolStep& s);
   BoundStep<Device> bind_step(std::size_t i, const SqueezeExciteStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidPoolStep& s);
@@ -49,7 +56,8 @@ class StepBinder {
   BoundStep<Device> bind_step(std::size_t i, const QuantiseStep& s);
 
   Conv problem_of(const ConvStep& s) const;
-  void prepare_conv(const ConvStep& s);
+  GroupedConv described(const ConvStep& s) const;  // refers to the step
+  ConvArguments arguments_of(const ConvStep& s, std::size_t op) const;
   const float* parameter(const std::string& name);  // on the device; null when the file has no such tensor
   std::span<std::byte> scratch(std::size_t op) const;
 
@@ -58,7 +66,8 @@ class StepBinder {
   Device device_;
   Cpu host_;
   const Lowered& network_;
-  std::vector<std::shared_ptr<const PreparedConv<Device>>> convs_;
+  std::vector<std::shared_ptr<const PreparedConv<Device>>> convs_;  // by operation, for some of them
+  std::vector<std::shared_ptr<const PreparedConvGroup>> groups_;
   std::vector<std::size_t> scratch_sizes_;
   Parameters parameters_;
   std::byte* arena_ = nullptr;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/bfloat16.h"
-#include "kernels/cuda/conv_f32.h"
+#include "kernels/cuda/conv_check.h"
 #include "kernels/cuda/conv_family.h"
 #include "kernels/cuda/conv_mma.h"
 #include "kernels/cuda/conv_plan.h"
@@ -172,78 +172,6 @@ class MmaConv final : public PreparedConv<Cuda> {
   std::shared_ptr<const ConvWeights> weights_;
 };
 
-class F32Conv final : public PreparedConv<Cuda> {
- public:
-  F32Conv(const Conv& problem, const ConvParameters& parameters, const std::string& name, PackCache& cache)
-      : problem_(problem) {
-    weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + "#f32", [&] { return packed(parameters); }));
-  }
-
-  std::size_t scratch_bytes() const override { return 0; }
-  const std::string& algorithm() const override { return algorithm_; }
-
-  Status run(const Cuda& cuda, const ConvArguments& a) const override {
-    const Conv& c = problem_;
-    const ConvF32Params p{static_cast<const float*>(a.src.data),
-                          c.joined.c > 0 ? static_cast<const float*>(a.joined.data) : nullptr,
-                          reinterpret_cast<const float*>(weights_->weights.data()),
-                          reinterpret_cast<const float*>(weights_->bias.data()),
-                          c.residual ? static_cast<const float*>(a.residual.data) : nullptr,
-                          static_cast<float*>(a.dst.data),
-                          c.src,
-                          c.dst,
-                          c.joined,
-                          c.kernel,
-                          c.stride,
-                          c.dilation,
-                          c.pad,
-                          c.joined_stride,
-                          a.src.pitch,
-                          a.joined.pitch,
-                          a.residual.pitch,
-                          a.dst.pitch,
-                          c.relu};
-    const bool vectors = fours(a.src) && c.src.c % 4 == 0 && (c.joined.c == 0 || fours(a.joined));
-    const std::int64_t groups = (c.dst.pixels() + kF32Pixels - 1) / kF32Pixels * ((c.dst.c + kF32Channels - 1) / kF32Channels);
-    if (Status s = check_items("conv", groups * 32); !s) return s;
-    return simt::launch(stream_of(cuda), threads_for("conv f32", groups * 32, kF32Threads),
-                        vectors ? conv_f32_kernel<4> : conv_f32_kernel<1>, p);
-  }
-
- private:
-  static bool fours(const View& v) {
-    return v.shape.c % 4 == 0 && v.pitch % 4 == 0 && reinterpret_cast<std::uintptr_t>(v.data) % 16 == 0;
-  }
-
-  std::shared_ptr<const ConvWeights> packed(const ConvParameters& parameters) const {
-    const ConvF32Parameters from(problem_, parameters);
-    const int taps = problem_.kernel * problem_.kernel, cin = problem_.src.c, extra = problem_.joined.c;
-    std::vector<float> rows;
-    rows.reserve(from.weights.size() + from.joined.size());
-    for (std::int64_t o = 0; o < problem_.dst.c; ++o) {
-      for (int tap = 0; tap < taps; ++tap)
-        for (int i = 0; i < cin; ++i) rows.push_back(from.weights[static_cast<std::size_t>((o * cin + i) * taps + tap)]);
-      for (int i = 0; i < extra; ++i) rows.push_back(from.joined[static_cast<std::size_t>(o * extra + i)]);
-    }
-    return on_device(rows, from.bias);
-  }
-
-  Conv problem_;
-  std::string algorithm_ = "f32";
-  std::shared_ptr<const ConvWeights> weights_;
-};
-
-// Pixels are counted in 32 bits, window corners in 16.
-Status check_on_cuda(const Conv& c) {
-  if (Status s = check(c); !s) return s;
-  constexpr int kLargestSide = 30000;
-  constexpr std::int64_t kMostPixels = std::int64_t{1} << 30;
-  const bool sides = c.src.h > kLargestSide || c.src.w > kLargestSide || c.pad > kLargestSide;
-  if (sides || c.src.pixels() > kMostPixels || c.dst.pixels() > kMostPixels || c.joined.pixels() > kMostPixels)
-    return refuse("conv", "src " + to_string(c.src) + " is too large for the GPU");
-  return {};
-}
-
 // Capability 9.0 and no other: sm_90a code runs nowhere else.
 bool has_hopper(const Cuda& cuda) { return MFS_HAVE_HOPPER && cuda.capability == 90; }
 
@@ -265,7 +193,7 @@ bool has_conv(const Cuda& cuda, DType dtype) { return is_floating(dtype) || (is_
 std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& conv, const ConvParameters& parameters,
                                                   const std::string& name, PackCache& cache) {
   if (const Status s = check_on_cuda(conv); !s) throw Error(s.code(), s.message());
-  if (conv.dtype == DType::kF32) return std::make_shared<F32Conv>(conv, parameters, name, cache);
+  if (conv.dtype == DType::kF32) return prepare_f32({conv, parameters, name}, cache);
 #if MFS_HAVE_HOPPER
   if (prefers_hopper(cuda, conv)) {
     const HopperPlan plan = hopper_plans(conv, cuda.multiprocessors).front();

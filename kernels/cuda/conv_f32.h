@@ -1,6 +1,7 @@
-// Convolution in f32, for few pixels: the 1x1 convolutions of the pyramid's pooled context, which read their weights once.
+// Convolutions in f32, for few pixels: the 1x1 convolutions of the pyramid's pooled context, which read their weights once.
 #pragma once
 
+#include "kernels/conv_group.h"
 #include "kernels/cuda/element.h"
 #include "kernels/cuda/simt/index.h"
 #include "kernels/cuda/simt/shuffle.h"
@@ -15,6 +16,13 @@ struct ConvF32Params {
   int kernel, stride, dilation, pad, joined_stride;
   int src_pitch, joined_pitch, residual_pitch, dst_pitch;
   bool relu;
+};
+
+// Warps from first_warp[i] on do of[i].
+struct ConvF32Group {
+  ConvF32Params of[kMostGrouped];
+  int first_warp[kMostGrouped];
+  int count;
 };
 
 inline constexpr int kF32Pixels = 8, kF32Channels = 4, kF32Threads = 128;
@@ -56,11 +64,15 @@ struct ConvF32Sums {
 };
 
 template <int kWidth>
-MFS_KERNEL void MFS_LAUNCH_BOUNDS(kF32Threads, 1) conv_f32_kernel(ConvF32Params p) {
+MFS_KERNEL void MFS_LAUNCH_BOUNDS(kF32Threads, 1) conv_f32_kernel(const MFS_GRID_CONSTANT ConvF32Group group) {
   simt::grid_dependency_wait();
+  int warp = static_cast<int>(global_thread() / 32), member = 0;
+  while (member + 1 < group.count && group.first_warp[member + 1] <= warp) ++member;
+  const ConvF32Params& p = group.of[member];
+  warp -= group.first_warp[member];
   const int groups = (p.out.c + kF32Channels - 1) / kF32Channels, lane = static_cast<int>(simt::lane_index());
   const int pixels = p.out.n * p.out.h * p.out.w;
-  const int warp = static_cast<int>(global_thread() / 32), first_pixel = warp / groups * kF32Pixels;
+  const int first_pixel = warp / groups * kF32Pixels;
   if (first_pixel >= pixels) return;
   const int channel = warp % groups * kF32Channels, outputs = p.out.c - channel;
   const int64_t filter = int64_t{p.kernel} * p.kernel * p.in.c + p.joined_shape.c;

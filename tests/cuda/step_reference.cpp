@@ -204,6 +204,13 @@ std::vector<ExpectedMap> StepReference::expect(const QuantiseStep& s) const {
   return {e};
 }
 
+std::vector<ExpectedMap> StepReference::expect(const ConvGroupStep& s) const {
+  std::vector<ExpectedMap> all;
+  for (const ConvStep& conv : s.convs)
+    for (ExpectedMap& e : expect(conv)) all.push_back(std::move(e));
+  return all;
+}
+
 std::vector<ExpectedMap> StepReference::expect(const MaxPoolStep& s) const {
   ExpectedMap e = blank(s.dst);
   const Map src = read_(s.src);

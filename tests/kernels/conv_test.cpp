@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <string>
 
+#include "kernels/conv_group.h"
 #include "kernels/cuda/conv_family.h"
 #include "kernels/error.h"
 #include "tests/kernels/cases.h"
@@ -213,6 +215,50 @@ TEST_CASE("conv tiles, tails and splits are exact on integers") { run_list(cases
 #if MFS_TEST_CUDA
 TEST_CASE("conv with a joined source is exact on integers") { run_list(cases::kConvJoined, true); }
 TEST_CASE("conv with a joined source matches the double-precision reference") { run_list(cases::kConvJoined, false); }
+// Groups of one are tested as single convolutions.
+TEST_CASE("a group of convolutions is exact on integers") {
+  const std::vector<cases::ConvCase> list{{"1x1", {1, 1, 1, 72}, 20, 1, 1, 1, 0, 0, cases::Residual::kNone, true},
+                                          {"1x1 slices", {2, 3, 3, 40}, 13, 1, 1, 1, 0, 8, cases::Residual::kSeparate},
+                                          {"3x3", {1, 6, 6, 36}, 20, 3, 1, 1, 1, 0, cases::Residual::kNone, true}};
+  for (const bool odd : {false, true}) {  // channels that are no multiple of 4, in one of them
+    std::vector<Trial> trials;
+    for (cases::ConvCase k : list) {
+      if (odd && k.kernel == 3) k.src.c = 35;
+      trials.emplace_back(k, DType::kF32, true);
+    }
+    for (const Backend& backend : backends()) {
+      CAPTURE(backend);
+      PackCache packs;
+      std::vector<GroupedConv> problems;
+      std::deque<Tensor> results;
+      std::vector<ConvArguments> arguments;
+      for (const Trial& t : trials) {
+        problems.push_back({t.problem, t.parameters(), std::to_string(problems.size())});
+        results.emplace_back(t.problem.dst, DType::kF32, t.problem.dst_pitch);
+        arguments.push_back(
+            {t.data.src.view(), t.problem.residual ? View(t.data.residual.view()) : View(), {}, results.back().view()});
+      }
+      MFS_REQUIRE_OK(prepare_group(backend.device, problems, packs)->run(backend.device, arguments));
+      MFS_REQUIRE_OK(finish(backend));
+      for (std::size_t i = 0; i < trials.size(); ++i) {
+        std::size_t sum = 0;
+        MFS_CHECK_CLOSE(results[i],
+                        ([&](int, int, int, int) { return expected(trials[i].problem, trials[i].sums[sum++], true, "f32"); }));
+      }
+    }
+  }
+}
+
+TEST_CASE("a group is of f32, and of few") {
+  PackCache packs;
+  const Conv c = cases::problem(cases::kConv.front(), DType::kF32), half = cases::problem(cases::kConv.front(), DType::kF16);
+  const ConvParameters none = [](float*, float*, float*) {};
+  const auto prepare_all = [&](std::vector<GroupedConv> all) { prepare_group(backends().front().device, all, packs); };
+  CHECK_THROWS_AS(prepare_all({}), Error);
+  CHECK_THROWS_AS(prepare_all({{half, none, "half"}}), Error);
+  CHECK_THROWS_AS(prepare_all(std::vector<GroupedConv>(kMostGrouped + 1, {c, none, "one"})), Error);
+}
+
 #if MFS_HAVE_HOPPER
 void run_plans(const cases::ConvCase& k, Backend backend, int multiprocessors, bool all) {
   if (backend.device.capability != 90) return;
