@@ -69,14 +69,6 @@ Status check(const Conv& op) {
   return check_joined(op);
 }
 
-std::shared_ptr<const PackedWeights> PackCache::get(const std::string& key,
-                                                    const std::function<std::shared_ptr<const PackedWeights>()>& make) {
-  const std::lock_guard lock(mutex_);
-  std::shared_ptr<const PackedWeights>& entry = entries_[key];
-  if (!entry) entry = make();
-  return entry;
-}
-
 Cost cost(const Conv& op) {
   const auto element = static_cast<std::int64_t>(size_of(op.dtype)), stored = static_cast<std::int64_t>(size_of(dst_dtype(op)));
   const std::int64_t filter = std::int64_t{op.src.c} * op.kernel * op.kernel + op.joined.c;  // weights of one output channel

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "kernels/backend.h"
 #include "kernels/cost.h"
+#include "kernels/pack_cache.h"
 #include "kernels/status.h"
 #include "kernels/tensor_view.h"
 
@@ -76,21 +75,6 @@ class PreparedConv {
 // Writes the checkpoint's parameters, batch norm folded: weights (cout, cin, kernel, kernel), those of joined (cout, joined.c),
 // bias (cout), all dense f32. Called only when no packed copy exists yet.
 using ConvParameters = std::function<void(float* weights, float* joined, float* bias)>;
-
-// Packed weights by name and layout, so that sessions of different image sizes share one copy, and a session that changes its
-// size packs nothing twice. Thread-safe.
-struct PackedWeights {
-  virtual ~PackedWeights() = default;
-};
-class PackCache {
- public:
-  std::shared_ptr<const PackedWeights> get(const std::string& key,
-                                           const std::function<std::shared_ptr<const PackedWeights>()>& make);
-
- private:
-  std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<const PackedWeights>> entries_;
-};
 
 // `name` identifies the parameters in the cache. Throws Error when the backend cannot do it.
 std::shared_ptr<const PreparedConv<Cpu>> prepare(const Cpu&, const Conv&, const ConvParameters&, const std::string& name,

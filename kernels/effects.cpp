@@ -12,29 +12,28 @@ std::string size_text(int width, int height) { return std::to_string(width) + "x
 
 // What every effect asks of its three pictures.
 Status check_pictures(const ImageView& image, const MapView& probability, const MutImageView& dst, PixelFormat dst_format) {
-  if (!image.data || !probability.data || !dst.data)
-    return invalid("The effect needs a photo, a probability map and a result.");
+  if (!image.data || !probability.data || !dst.data) return invalid("the effect needs a photo, a probability map and a result");
   if (image.width < 1 || image.height < 1) {
-    return invalid("The photo's size " + size_text(image.width, image.height) + " is not positive.");
+    return invalid("the photo's size " + size_text(image.width, image.height) + " is not positive");
   }
   const std::string size = size_text(image.width, image.height);
   if (probability.width != image.width || probability.height != image.height) {
-    return invalid("The probability map is " + size_text(probability.width, probability.height) + ", the photo " + size + ".");
+    return invalid("the probability map is " + size_text(probability.width, probability.height) + ", the photo " + size);
   }
   if (dst.width != image.width || dst.height != image.height) {
-    return invalid("The result is " + size_text(dst.width, dst.height) + ", the photo " + size + ".");
+    return invalid("the result is " + size_text(dst.width, dst.height) + ", the photo " + size);
   }
   if (dst.format != dst_format) {
-    return invalid(std::string("The result must be ") + (dst_format == PixelFormat::kRgba ? "RGBA." : "RGB."));
+    return invalid(std::string("the result must be ") + (dst_format == PixelFormat::kRgba ? "RGBA" : "RGB"));
   }
   const std::int64_t width = image.width;
-  if (image.row_stride < width * channels_of(image.format)) return invalid("The photo's row stride is less than one row.");
-  if (dst.row_stride < width * channels_of(dst.format)) return invalid("The result's row stride is less than one row.");
+  if (image.row_stride < width * channels_of(image.format)) return invalid("the photo's row stride is less than one row");
+  if (dst.row_stride < width * channels_of(dst.format)) return invalid("the result's row stride is less than one row");
   constexpr std::int64_t kFloat = sizeof(float);
   if (probability.row_stride < width * kFloat || probability.row_stride % kFloat != 0) {
-    return invalid("The probability map's row stride is less than one row or not a multiple of 4.");
+    return invalid("the probability map's row stride is less than one row or not a multiple of 4");
   }
-  if (image.data == dst.data) return invalid("The result must not be the photo itself.");
+  if (image.data == dst.data) return invalid("the result must not be the photo itself");
   return {};
 }
 
@@ -51,7 +50,7 @@ Status check(const CutOut& e) { return check_pictures(e.image, e.probability, e.
 Status check(const BackgroundBlur& e) {
   if (Status s = check_pictures(e.image, e.probability, e.dst, PixelFormat::kRgb); !s) return s;
   if (!(e.radius >= 0 && e.radius <= kMaxBlurRadius)) {
-    return invalid("The blur radius " + std::to_string(e.radius) + " is not between 0 and 1000 pixels.");
+    return invalid("the blur radius " + std::to_string(e.radius) + " is not between 0 and 1000 pixels");
   }
   return {};
 }
@@ -59,7 +58,7 @@ Status check(const BackgroundBlur& e) {
 Status check(const Overlay& e) {
   if (Status s = check_pictures(e.image, e.probability, e.dst, PixelFormat::kRgb); !s) return s;
   if (!(e.threshold > 0 && e.threshold < 1)) {
-    return invalid("The threshold " + std::to_string(e.threshold) + " is not between 0 and 1.");
+    return invalid("the threshold " + std::to_string(e.threshold) + " is not between 0 and 1");
   }
   for (std::size_t i = 0; i < e.taps.size(); ++i) {
     if (!std::isfinite(e.taps[i].x) || !std::isfinite(e.taps[i].y)) {

@@ -1,5 +1,5 @@
 // What each step reads and writes: the input of the memory planner.
-#include "runtime/lowered.h"
+#include "runtime/steps.h"
 
 namespace mfs::core {
 namespace {

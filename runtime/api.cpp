@@ -81,7 +81,7 @@ T options_of(const T* given, const char* what) {
   T known{};
   if (!given) return known;
   if (given->struct_size < sizeof(std::size_t))
-    throw Error(Code::kInvalidArgument, std::string(what) + ".struct_size is not set");
+    throw Error(Code::kInvalidArgument, std::string(what) + ".struct_size is not set, or too small");
   std::memcpy(&known, given, std::min(given->struct_size, sizeof known));
   return known;
 }
@@ -91,7 +91,8 @@ void require(bool ok, const char* sentence) {
 }
 
 ImageView view_of(const mfs_image* image) {
-  require(image && image->data, "the photo is empty");
+  require(image, "the photo is null");
+  require(image->data, "the photo has no data");
   std::uint32_t value;  // C lets an enum hold anything, C++ does not
   static_assert(sizeof image->format == sizeof value);
   std::memcpy(&value, &image->format, sizeof value);
@@ -104,7 +105,7 @@ ImageView view_of(const mfs_image* image) {
 }
 
 MapView view_of(const mfs_map* map) {
-  require(map && map->data, "the probability map is empty");
+  require(map && map->data, "the probability map is null, or has no data");
   const std::int64_t stride = map->row_stride ? map->row_stride : std::int64_t{map->width} * 4;
   return {map->data, map->width, map->height, stride};
 }
@@ -317,7 +318,8 @@ mfs_status mfs_blur_background(const mfs_image* image, const mfs_map* probabilit
 mfs_status mfs_overlay(const mfs_image* image, const mfs_map* probability, float threshold, const mfs_point* taps,
                        size_t tap_count, int32_t threads, uint8_t* dst, int64_t dst_stride, mfs_error* error) {
   return guarded(error, [&] {
-    return run(cpu_of(threads), Overlay{view_of(image), view_of(probability), threshold, points_of(taps, tap_count),
+    const float between = threshold != 0 ? threshold : 0.5f;
+    return run(cpu_of(threads), Overlay{view_of(image), view_of(probability), between, points_of(taps, tap_count),
                                         output_of(image, PixelFormat::kRgb, dst, dst_stride)});
   });
 }

@@ -93,7 +93,8 @@ DType choose_precision(const ModelOptions& options, const std::optional<CudaDevi
     throw Error(Code::kUnsupported, "precision f32 is not offered by the CUDA engine; f16, bf16, int8 and fp8 are");
   if (gpu && is_narrow(p) && !has_narrow(*gpu)) throw Error(Code::kUnsupported, "precision " + p + kNarrowOnGpu);
   if (!gpu && p != "auto" && p != "f32" && p != "bf16" && p != "int8")
-    throw Error(Code::kUnsupported, "precision " + p + " is not offered by the CPU engine; f32, bf16 and int8 are");
+    throw Error(Code::kUnsupported,
+                "precision " + p + " is not offered by the CPU engine; f32, int8 and, with AVX-512, bf16 are");
   return gpu ? choose_precision_on_gpu(options) : choose_precision_on_cpu(options);
 }
 

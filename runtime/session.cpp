@@ -80,6 +80,8 @@ SessionOptions checked(const Model& model, SessionOptions o) {
     if (reinterpret_cast<std::uintptr_t>(o.memory.data()) % Workspace::kAlignment != 0)
       refuse("the caller's memory must be aligned to " + std::to_string(Workspace::kAlignment) + " bytes");
   }
+  if (o.device_photos_only && std::string_view(model.device()) == "cpu")
+    refuse("device_photos_only is for GPUs, the model is on the CPU");
   return o;
 }
 

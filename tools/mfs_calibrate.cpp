@@ -14,13 +14,13 @@ namespace mfs::tools {
 namespace {
 
 constexpr const char* kDescription =
-    "Photos with taps -> a copy of the weights that --precision int8 can run.\n\n"
+    "Photos with taps -> a copy of the weights that --precision int8 and fp8 can run.\n\n"
     "  mfs_calibrate photos/*.jpg --clicks clicks.json -o calibrated.safetensors\n"
     "  mfs_calibrate --dataset data/photos-with-masks --limit 100 -o calibrated.safetensors\n";
 
 constexpr const char* kFooter =
-    "The network runs on the CPU in f32; of every activation that int8 rounds, the largest value is kept.\n"
-    "Take some dozens of photos like those that int8 will see, but none that its accuracy will be measured on.\n\n"
+    "The network runs on the CPU in f32; of every activation that int8 and fp8 round, the largest value is kept.\n"
+    "Take some dozens of photos like those that these will see, but none that its accuracy will be measured on.\n\n"
     "A data set is a folder with img/ (photos) and gt/ (masks of the same name: 255 object, 0 background, 128 ignored);\n"
     "the tap is the centre of the object.\n\n"
     "Exit status: 0 done; 1 a photo or the output failed (nothing is written); 2 usage; 3 weights; 4 out of memory, or a\n"

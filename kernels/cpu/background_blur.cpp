@@ -243,7 +243,7 @@ std::size_t scratch_bytes(const Cpu& cpu, const BackgroundBlur& e) {
 
 Status run(const Cpu& cpu, const BackgroundBlur& e) {
   if (Status s = check(e); !s) return s;
-  if (e.scratch.size() < scratch_bytes(cpu, e)) return invalid("The scratch memory of the background blur is too small.");
+  if (e.scratch.size() < scratch_bytes(cpu, e)) return invalid("the scratch memory of the background blur is too small");
   const Grid grid(e.image, e.radius);
   const auto address = reinterpret_cast<std::uintptr_t>(e.scratch.data());
   std::byte* memory = e.scratch.data() + (kAlignment - address % kAlignment) % kAlignment;

@@ -132,6 +132,7 @@ TEST_CASE_FIXTURE(Fixture, "queued runs, alone and in the caller's graph, comput
 
   mfs::Session session(model, {.max_width = 64, .max_height = 64, .device_photos_only = true});
   CHECK(session.memory_bytes() < blocking.memory_bytes());
+  CHECK_THROWS_WITH(run(session, photo), "the session was created for photos in device memory only");
   OnDevice on_device(photo, taps);
   const DeviceCalls queued = calls_of([&] { session.enqueue(cuda.stream, {&on_device.request, 1}); });
   CHECK(on_device.result(cuda) == expected);

@@ -185,27 +185,27 @@ TEST_CASE("effects name what is wrong with their arguments") {
     CHECK(status.code() == Code::kInvalidArgument);
     return status.message();
   };
-  CHECK(sentence(cut, [](auto& e) { e.image.data = nullptr; }) == "The effect needs a photo, a probability map and a result.");
-  CHECK(sentence(cut, [](auto& e) { e.image.height = 0; }) == "The photo's size 8x0 is not positive.");
-  CHECK(sentence(cut, [&](auto& e) { e.probability = wide.view(); }) == "The probability map is 9x6, the photo 8x6.");
-  CHECK(sentence(cut, [&](auto& e) { e.dst = tall.out(); }) == "The result is 8x7, the photo 8x6.");
-  CHECK(sentence(cut, [&](auto& e) { e.dst = rgb.out(); }) == "The result must be RGBA.");
-  CHECK(sentence(drawn, [&](auto& e) { e.dst = rgba.out(); }) == "The result must be RGB.");
-  CHECK(sentence(cut, [](auto& e) { e.image.row_stride = 23; }) == "The photo's row stride is less than one row.");
-  CHECK(sentence(cut, [](auto& e) { e.dst.row_stride = 31; }) == "The result's row stride is less than one row.");
-  const std::string stride = "The probability map's row stride is less than one row or not a multiple of 4.";
+  CHECK(sentence(cut, [](auto& e) { e.image.data = nullptr; }) == "the effect needs a photo, a probability map and a result");
+  CHECK(sentence(cut, [](auto& e) { e.image.height = 0; }) == "the photo's size 8x0 is not positive");
+  CHECK(sentence(cut, [&](auto& e) { e.probability = wide.view(); }) == "the probability map is 9x6, the photo 8x6");
+  CHECK(sentence(cut, [&](auto& e) { e.dst = tall.out(); }) == "the result is 8x7, the photo 8x6");
+  CHECK(sentence(cut, [&](auto& e) { e.dst = rgb.out(); }) == "the result must be RGBA");
+  CHECK(sentence(drawn, [&](auto& e) { e.dst = rgba.out(); }) == "the result must be RGB");
+  CHECK(sentence(cut, [](auto& e) { e.image.row_stride = 23; }) == "the photo's row stride is less than one row");
+  CHECK(sentence(cut, [](auto& e) { e.dst.row_stride = 31; }) == "the result's row stride is less than one row");
+  const std::string stride = "the probability map's row stride is less than one row or not a multiple of 4";
   CHECK(sentence(drawn, [](auto& e) { e.probability.row_stride = 31; }) == stride);
   CHECK(sentence(drawn, [](auto& e) { e.probability.row_stride = 34; }) == stride);
-  CHECK(sentence(drawn, [](auto& e) { e.image.data = e.dst.data; }) == "The result must not be the photo itself.");
-  CHECK(sentence(drawn, [](auto& e) { e.threshold = kNan; }) == "The threshold nan is not between 0 and 1.");
+  CHECK(sentence(drawn, [](auto& e) { e.image.data = e.dst.data; }) == "the result must not be the photo itself");
+  CHECK(sentence(drawn, [](auto& e) { e.threshold = kNan; }) == "the threshold nan is not between 0 and 1");
   const Point taps[] = {{1, 1}, {kNan, 2}};
   CHECK(sentence(drawn, [&](auto& e) { e.taps = taps; }) == "Tap 2 has a coordinate that is not a finite number.");
   for (const float radius : {-1.0f, kNan, 1001.0f}) {
-    const std::string expected = "The blur radius " + std::to_string(radius) + " is not between 0 and 1000 pixels.";
+    const std::string expected = "the blur radius " + std::to_string(radius) + " is not between 0 and 1000 pixels";
     CHECK(sentence(blurred, [&](auto& e) { e.radius = radius; }) == expected);
   }
   const auto starve = [](auto& e) { e.scratch = e.scratch.first(scratch_bytes(backends().front(), e) - 1); };
-  CHECK(sentence(blurred, starve) == "The scratch memory of the background blur is too small.");
+  CHECK(sentence(blurred, starve) == "the scratch memory of the background blur is too small");
 #if MFS_TEST_CUDA
   const std::vector<Point> many(257);
   CHECK(sentence(drawn, [&](auto& e) { e.taps = many; }) == "overlay: 257 taps are more than the 256 that the GPU takes");

@@ -112,7 +112,10 @@ TEST_CASE_FIXTURE(Fixture, "taps outside, odd sizes and impossible options are s
   CHECK(run_with({std::numeric_limits<float>::quiet_NaN(), 3}).find("outside") != std::string::npos);
   CHECK_NOTHROW(session.segment(photo, std::vector{mfs::Point{-0.5f, 39.5f}}));
   CHECK(sentence(MFS_INVALID_ARGUMENT, [&] { session.segment(photo, {}); }).find("no tap") != std::string::npos);
-  CHECK(sentence(MFS_INVALID_ARGUMENT, [&] { session.segment({nullptr, 4, 4, 0, MFS_RGB}, taps); }) == "the photo is empty");
+  CHECK(sentence(MFS_INVALID_ARGUMENT, [&] { session.segment({nullptr, 4, 4, 0, MFS_RGB}, taps); }) == "the photo has no data");
+  CHECK(sentence(MFS_INVALID_ARGUMENT, [&] {
+          session.segment({photo.data, 1 << 20, 1 << 20, 0, MFS_RGB}, taps);
+        }).find("too large") != std::string::npos);
   CHECK(sentence(MFS_INVALID_ARGUMENT, [&] {
           session.segment({photo.data, 4, 4, 5, MFS_RGB}, taps);
         }).find("row stride") != std::string::npos);

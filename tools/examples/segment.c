@@ -29,5 +29,7 @@ int main(int argc, char** argv) {
   mfs_model_destroy(model);
 
   FILE* out = fopen(argv[5], "wb");
-  return !out || fprintf(out, "P5 %d %d 255\n", width, height) < 0 || fwrite(mask, 1, pixels, out) != pixels || fclose(out);
+  if (!out || fprintf(out, "P5 %d %d 255\n", width, height) < 0 || fwrite(mask, 1, pixels, out) != pixels || fclose(out))
+    return fprintf(stderr, "cannot write %s\n", argv[5]), 1;
+  return 0;
 }

@@ -11,7 +11,7 @@ int main(int argc, char** argv) try {
   photo >> magic >> width >> height >> white;
   if (!photo || magic != "P6" || white != 255) return std::cerr << argv[2] << " is not a binary 8-bit PPM\n", 1;
   std::vector<char> rgb(std::size_t(3) * width * height);
-  photo.ignore(1).read(rgb.data(), std::streamsize(rgb.size()));
+  if (!photo.ignore(1).read(rgb.data(), std::streamsize(rgb.size()))) return std::cerr << argv[2] << " is too short\n", 1;
 
   const mfs::Model model(argv[1]);  // immutable: share it between threads
   mfs::Session session(model);      // one per thread
@@ -22,7 +22,7 @@ int main(int argc, char** argv) try {
   std::ofstream out(argv[5], std::ios::binary);
   out << "P5 " << mask.width << ' ' << mask.height << " 255\n";
   out.write(reinterpret_cast<const char*>(mask.pixels.data()), std::streamsize(mask.pixels.size()));
-  return out ? 0 : 1;
+  return out.flush() ? 0 : (std::cerr << "cannot write " << argv[5] << '\n', 1);
 } catch (const std::exception& error) {
   return std::cerr << error.what() << '\n', 1;
 }

@@ -17,8 +17,11 @@
  *   mfs_session_destroy(session);
  *   mfs_model_destroy(model);
  *
- * Structs. Those that start with struct_size grow with later versions: set it to sizeof; fields left zero mean the default.
- * The other structs are fixed for an ABI version. Sizes are pixels, row strides bytes; a row stride of 0 means no gaps.
+ * Weights come with the package: `pkg-config --variable=weights mfs`, or mfs_WEIGHTS after find_package(mfs).
+ *
+ * Structs. Those that start with struct_size grow with later versions: set it to sizeof; fields left zero mean the default, and
+ * a library older than the program ignores those that it does not know. The other structs are fixed for an ABI version. Sizes
+ * are pixels, row strides bytes; a row stride of 0 means no gaps.
  *
  * Errors. Every call that can fail returns a code and, where `error` is not NULL, one sentence for people. No function prints,
  * aborts or throws; a call that fails leaves its session usable and creates no object, and its outputs are unspecified.
@@ -120,7 +123,7 @@ typedef struct mfs_model_options {
   const char* device;    /* "auto" (default), "cpu", "cuda" or "cuda:N"; only "auto" falls back to the CPU */
   const char* precision; /* "auto" (default), "f32", "bf16", "f16", "int8" or "fp8", as far as the device offers it: GPUs f16
                             and bf16, those of compute capability 9.0 int8 and fp8; the CPU f32, int8 and, with AVX-512, bf16.
-                            "auto" is never int8 or fp8, which need calibrated weights (below) */
+                            "auto" is never int8 or fp8, which need calibrated weights (below), as the shipped ones are */
   int32_t threads;       /* host threads of a session's run, the calling one included; 0 = all the process may use */
   mfs_log_fn log;        /* what `auto` chose and why, what was planned; NULL = nobody. Must outlive model and sessions */
   void* log_user;
@@ -160,11 +163,11 @@ typedef struct mfs_session_options {
   int32_t max_batch;             /* most photos of one call, 1 to 64; 0 = 1 */
   int32_t max_width, max_height; /* largest photo, both or neither: memory for it is allocated at creation, a larger one is an
                                     error. 0 = any; memory then grows with the largest photo so far */
-  int32_t device_photos_only;    /* CUDA: only mfs_session_enqueue() will be called: no memory for photos on their way from the
-                                    host; mfs_session_run() is then an error */
-  void* memory;                  /* the caller's memory instead of the session's own: mfs_memory.bytes of it, aligned to
-                                    mfs_memory.alignment; host memory for the CPU, device memory for CUDA; used until the session is
-                                    destroyed. Needs max_width and max_height, not native_size */
+  int32_t device_photos_only; /* CUDA only: mfs_session_enqueue() alone will be called: no memory for photos on their way from
+                                 the host; mfs_session_run() is then an error */
+  void* memory;               /* the caller's memory instead of the session's own: mfs_memory.bytes of it, aligned to
+                                 mfs_memory.alignment; host memory for the CPU, device memory for CUDA; used until the session is
+                                 destroyed. Needs max_width and max_height, not native_size */
   size_t memory_bytes;
 } mfs_session_options;
 
@@ -264,14 +267,15 @@ typedef struct mfs_map {
   int64_t row_stride;
 } mfs_map;
 
-/* On the CPU, in host memory, with `threads` threads (0 = all). dst has the photo's size; rows are dst_stride bytes apart. */
+/* On the CPU, in host memory, with `threads` threads (0 = all). dst has the photo's size; rows are dst_stride bytes apart (0 =
+ * no gaps). */
 /* dst: RGBA, the object cut out with a soft edge. */
 MFS_API mfs_status mfs_cut_out(const mfs_image* image, const mfs_map* probability, int32_t threads, uint8_t* dst,
                                int64_t dst_stride, mfs_error* error);
 /* dst: RGB, background blurred with a disc of `radius` photo pixels; the subject does not bleed into it. */
 MFS_API mfs_status mfs_blur_background(const mfs_image* image, const mfs_map* probability, float radius, int32_t threads,
                                        uint8_t* dst, int64_t dst_stride, mfs_error* error);
-/* dst: RGB, object (probability > threshold) tinted and outlined, taps drawn. */
+/* dst: RGB, object (probability > threshold; 0 = 0.5) tinted and outlined, those taps drawn that lie in the photo. */
 MFS_API mfs_status mfs_overlay(const mfs_image* image, const mfs_map* probability, float threshold, const mfs_point* taps,
                                size_t tap_count, int32_t threads, uint8_t* dst, int64_t dst_stride, mfs_error* error);
 

@@ -1,9 +1,13 @@
-// C++ interface: a thin, header-only wrapper over mfs.h, which is the manual. Failures throw mfs::Error.
+// C++20 interface: a thin, header-only wrapper over mfs.h, which is the manual. Failures throw mfs::Error.
 //
 //   mfs::Model model("mfs-small.safetensors");                                   // immutable; share it between threads
 //   mfs::Session session(model, {.max_width = 4096, .max_height = 3072});        // one per thread or stream
 //   mfs::Mask mask = session.segment({rgb, width, height, 0, MFS_RGB}, {{214, 180}});
 #pragma once
+
+#if __cplusplus < 202002L
+#error "mfs.hpp needs C++20 (-std=c++20); C and older C++ use mfs.h"
+#endif
 
 #include <cstdint>
 #include <initializer_list>
@@ -39,6 +43,14 @@ class Error : public std::runtime_error {
 namespace detail {
 inline void require(mfs_status status, const mfs_error& error) {
   if (status != MFS_OK) throw Error(status, error.message);
+}
+// Sizes that cannot be are for the run to refuse.
+inline std::vector<std::uint8_t> pixels_of(const Image& image) try {
+  const std::int64_t pixels = std::int64_t(image.width) * image.height;
+  const bool possible = image.width > 0 && image.height > 0 && pixels <= std::int64_t(1) << 30;
+  return std::vector<std::uint8_t>(possible ? std::size_t(pixels) : 1);
+} catch (const std::exception&) {
+  throw Error(MFS_OUT_OF_MEMORY, "there is no memory for a mask of the photo's size");
 }
 template <auto Function>
 struct Destroy {
@@ -138,8 +150,7 @@ class Session {
   }
 
   Mask segment(const Image& image, std::span<const Point> taps, float threshold = 0.5f) {
-    const bool empty = image.width < 1 || image.height < 1;  // which is for run() to say
-    Mask mask{image.width, image.height, std::vector<std::uint8_t>(empty ? 1 : std::size_t(image.width) * image.height)};
+    Mask mask{image.width, image.height, detail::pixels_of(image)};
     mfs_outputs outputs{};
     outputs.struct_size = sizeof outputs;
     outputs.mask = mask.pixels.data();
