@@ -77,7 +77,7 @@ bench convolutions 45 '^conv .* f16/'
 detail convolutions '^(device|measured|no peer|f16)'
 bench convolutions_x16 60 '^conv .* f16x16/'
 detail convolutions_x16 '^(no peer|f16)'
-bench operations 45 '^(concat|max_pool|pyramid_.*|resize_bilinear|squeeze_excite) .* (f16|f16x16|f32)/'
+bench operations 45 '^(concat|max_pool|pyramid_.*|quantise|resize_bilinear|squeeze_excite) .* (f16|f16x16|f32)/'
 detail operations 'f16x16'
 bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|background_blur)'
 detail photo_operations '^(preprocess|upsample|cut|overlay|background)'
@@ -108,7 +108,7 @@ for weights in "$@"; do
 done
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
-small='--test-case=max_pool*,conv with*,narrow conv*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*'
+small='--test-case=max_pool*,conv with*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*'
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 for tool in memcheck racecheck initcheck synccheck; do
   stage "sanitizer_$tool" 30 "${sanitizer:-compute-sanitizer}" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" "$small"

@@ -21,7 +21,7 @@ namespace mfs::core {
 // f32), no joined. CUDA: f16, bf16, int8 and fp8 (wide: f16); f32 for a few pixels (pooled context).
 // int8 is dtype u8: src and joined are in units of src_scale and joined_scale, the weights are rounded per output channel to 64
 // steps either side of zero (CUDA: 127), sums are exact. fp8 is dtype e4m3, CUDA only, weights too, each output channel scaled
-// so that its largest is 448. residual and dst are of type `wide`, or, without residual, dst is narrow, too, in units of
+// so that its largest is 448. residual and dst are of type `wide`, or, without residual, dst can be narrow, too, in units of
 // dst_scale: rounded to nearest, ties to even, clamped. CUDA can also write a dst of type `wide` once more, narrow. There,
 // these types need a Hopper GPU and channels in multiples of 16.
 struct Conv {

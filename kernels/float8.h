@@ -25,7 +25,6 @@ struct Float8E4m3 {
     } else if (magnitude == magnitude) {
       const auto u = std::bit_cast<std::uint32_t>(magnitude);
       rest = (u + 0x7ffffu + (u >> 20 & 1u) - (120u << 23)) >> 20;
-      if (rest > 0x7eu) rest = 0x7eu;
     }
     bits = static_cast<std::uint8_t>(sign | rest);
   }

@@ -21,7 +21,7 @@ void round_rows(const float* values, int rows, std::int64_t count, float largest
 
 }  // namespace
 
-void round_weights(const float* values, int rows, std::int64_t count, int largest, std::int8_t* levels, float* scales) {
+void round_weights(const float* values, int rows, std::int64_t count, std::int8_t* levels, float* scales, int largest) {
   round_rows(values, rows, count, static_cast<float>(largest), levels, scales,
              [](float v) { return static_cast<std::int8_t>(std::lrint(v)); });
 }

@@ -8,8 +8,8 @@
 namespace mfs::core {
 
 // Each of `rows` rows of `count` values: scales[r] = max |value| / largest, levels = value / scale, rounded to nearest, ties to
-// even. Where all are below 2^-60 the scale is 1 and the levels are 0. Hence |level| <= largest, at most 127.
-void round_weights(const float* values, int rows, std::int64_t count, int largest, std::int8_t* levels, float* scales);
+// even. Where all are below 2^-60 the scale is 1 and the levels are 0. Hence |level| <= largest.
+void round_weights(const float* values, int rows, std::int64_t count, std::int8_t* levels, float* scales, int largest = 127);
 
 // The same to e4m3: scales[r] = max |value| / 448.
 void round_weights(const float* values, int rows, std::int64_t count, Float8E4m3* rounded, float* scales);

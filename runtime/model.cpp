@@ -1,6 +1,7 @@
 #include "runtime/model.h"
 
-#include <functional>
+#include <algorithm>
+#include <iterator>
 
 #include "kernels/cuda/device_scope.h"
 #include "kernels/error.h"
@@ -53,11 +54,11 @@ std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
   const bool on_cpu = d == "auto" && options.precision == "f32";
   if (on_cpu) why_none = "the CUDA engine does not offer f32";
   if (d != "cpu" && !on_cpu) found = gpus(why_none);
-  if (d == "auto" && is_narrow(options.precision) && std::erase_if(found, std::not_fn(has_narrow)) && found.empty())
-    why_none = "precision " + options.precision + kNarrowOnGpu;
-  if (d.starts_with("cuda:")) {
-    std::erase_if(found, [&](const CudaDeviceInfo& g) { return d != "cuda:" + std::to_string(g.index); });
-    if (found.empty()) why_none = why_none.empty() ? "there is no such device" : why_none;
+  if ((d == "auto" || d == "cuda") && is_narrow(options.precision)) {
+    std::vector<CudaDeviceInfo> able;
+    std::ranges::copy_if(found, std::back_inserter(able), has_narrow);
+    if (d == "auto" && able.empty() && !found.empty()) why_none = "precision " + options.precision + kNarrowOnGpu;
+    if (d == "auto" || !able.empty()) found = able;
   }
   if (cuda && found.empty()) throw Error(Code::kNoDevice, "device " + d + " was asked for, but " + why_none);
   if (found.empty() && !MFS_HAVE_CPU) throw Error(Code::kNoDevice, "this build has no CPU engine");
@@ -92,6 +93,7 @@ DType choose_precision(const ModelOptions& options, const std::optional<CudaDevi
   if (gpu && p == "f32")
     throw Error(Code::kUnsupported, "precision f32 is not offered by the CUDA engine; f16, bf16, int8 and fp8 are");
   if (gpu && is_narrow(p) && !has_narrow(*gpu)) throw Error(Code::kUnsupported, "precision " + p + kNarrowOnGpu);
+  if (!gpu && p == "fp8") throw Error(Code::kUnsupported, "precision fp8 needs a GPU of compute capability 9.0");
   if (!gpu && p != "auto" && p != "f32" && p != "bf16" && p != "int8")
     throw Error(Code::kUnsupported,
                 "precision " + p + " is not offered by the CPU engine; f32, int8 and, with AVX-512, bf16 are");

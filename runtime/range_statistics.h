@@ -1,4 +1,4 @@
-// How large the activations of a network get on some photos: the ranges of int8.
+// How large the activations of a network get on some photos: the ranges of int8 and fp8.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// What int8 needs to know of a network besides its weights: how large its activations get (metadata `mfs.calibration`).
+// What int8 and fp8 need to know of a network besides its weights: how large its activations get (metadata `mfs.calibration`).
 #pragma once
 
 #include <functional>

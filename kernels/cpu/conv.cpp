@@ -12,6 +12,7 @@ namespace {
 Status check_on_cpu(const Conv& conv) {
   if (Status s = check(conv); !s) return s;
   if (conv.dtype == DType::kF16) return refuse_f16_on_cpu("conv");
+  if (conv.dtype == DType::kE4m3) return refuse("conv", "the CPU engine has no fp8");
   if (!has_conv(Cpu{}, conv.dtype)) return refuse("conv", "bf16 needs a processor with AVX-512; f32 works on all");
   if (conv.dtype == DType::kU8 && conv.wide != DType::kF32)
     return refuse("conv", std::string("the wide type is ") + name_of(conv.wide) + "; the CPU engine's is f32");

@@ -86,8 +86,8 @@ SharedWeights pack(const Conv& c, const ConvParameters& parameters, const dnnl::
   if (is_int8(c)) {
     scales.resize(bias.size());
     dnnl::memory rounded({weight_dims(c), Type::s8, Tag::oihw}, engine());
-    round_weights(values, c.dst.c, std::int64_t{c.src.c} * c.kernel * c.kernel, kLargestWeight,
-                  static_cast<std::int8_t*>(rounded.get_data_handle()), scales.data());
+    round_weights(values, c.dst.c, std::int64_t{c.src.c} * c.kernel * c.kernel,
+                  static_cast<std::int8_t*>(rounded.get_data_handle()), scales.data(), kLargestWeight);
     reorder(rounded, to);
   } else {
     reorder(from, to);

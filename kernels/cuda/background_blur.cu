@@ -231,9 +231,9 @@ std::size_t scratch_bytes(const Cuda&, const BackgroundBlur& e) {
 Status run(const Cuda& cuda, const BackgroundBlur& e) {
   constexpr const char* kOp = "background_blur";
   if (Status s = check(e); !s) return s;
-  if (e.scratch.size() < scratch_bytes(cuda, e)) return invalid("The scratch memory of the background blur is too small.");
+  if (e.scratch.size() < scratch_bytes(cuda, e)) return invalid("the scratch memory of the background blur is too small");
   if (reinterpret_cast<std::uintptr_t>(e.scratch.data()) % sizeof(simt::U32x4) != 0)
-    return invalid("The scratch memory of the background blur is not 16-byte aligned.");
+    return invalid("the scratch memory of the background blur is not 16-byte aligned");
   const BlurGrid grid(e.image.width, e.image.height, e.radius);
   const BlurParams params = params_of(e, grid);
   const std::int64_t cell_threads = std::int64_t{grid.width} * grid.height * params.lanes;

@@ -201,7 +201,8 @@ std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& 
   }
 #endif
   if (is_narrow(conv.dtype))
-    throw Error(Code::kUnsupported, "conv: int8 and fp8 need a GPU of compute capability 9.0 and channels in multiples of 16");
+    throw Error(Code::kUnsupported,
+                "conv: int8 and fp8 need a GPU of compute capability 9.0, f16 beside them and channels in multiples of 16");
   return std::make_shared<MmaConv>(cuda, conv, parameters, name, cache);
 }
 

@@ -31,6 +31,7 @@ bool fours(const View& v) {
 class F32ConvGroup final : public PreparedConvGroup {
  public:
   F32ConvGroup(std::span<const GroupedConv> problems, PackCache& cache) {
+    if (problems.empty() || problems.size() > kMostGrouped) throw Error(Code::kInvalidArgument, "conv: a group of 1 to 8");
     for (const GroupedConv& g : problems) {
       if (const Status s = check_on_cuda(g.conv); !s) throw Error(s.code(), s.message());
       if (g.conv.dtype != DType::kF32) throw Error(Code::kInvalidArgument, "conv: a group is of f32");
@@ -38,18 +39,18 @@ class F32ConvGroup final : public PreparedConvGroup {
       weights_.push_back(std::static_pointer_cast<const ConvWeights>(
           cache.get(g.name + "#f32", [&] { return packed(g.conv, g.parameters); })));
     }
-    if (problems_.empty() || problems_.size() > kMostGrouped) throw Error(Code::kInvalidArgument, "conv: a group of 1 to 8");
   }
 
   Status run(const Cuda& cuda, std::span<const ConvArguments> arguments) const override {
     ConvF32Group group{};
+    if (arguments.size() != problems_.size()) return refuse("conv", "a group needs arguments for each of its convolutions");
     bool vectors = true;
     std::int64_t warps = 0;
     for (std::size_t i = 0; i < problems_.size(); ++i) {
       const Conv& c = problems_[i];
       const ConvArguments& a = arguments[i];
       group.of[i] = params(c, *weights_[i], a);
-      vectors = vectors && fours(a.src) && c.src.c % 4 == 0 && (c.joined.c == 0 || fours(a.joined));
+      vectors = vectors && fours(a.src) && (c.joined.c == 0 || fours(a.joined));
       group.first_warp[i] = static_cast<int>(warps);
       warps += (c.dst.pixels() + kF32Pixels - 1) / kF32Pixels * ((c.dst.c + kF32Channels - 1) / kF32Channels);
       if (Status s = check_items("conv", warps * 32); !s) return s;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/bfloat16.h"
+#include "kernels/check.h"
 #include "kernels/cuda/conv_family.h"
 #include "kernels/cuda/conv_weights.h"
 #include "kernels/error.h"
@@ -17,7 +18,7 @@
 namespace mfs::core {
 namespace {
 
-constexpr int kWidestTile = 256;
+constexpr int kWidestColumns = 4 * 256;  // of a cluster
 
 struct HopperKernel {
   void (*run)(HopperConvParams) = nullptr;
@@ -25,7 +26,7 @@ struct HopperKernel {
 };
 template <class T, std::size_t kModel>
 constexpr HopperKernel kernel_of() {
-  if constexpr (hopper_has_tile(std::is_same_v<T, simt::E4m3>, kModel)) {
+  if constexpr (hopper_has_tile(std::is_same_v<T, simt::E4m3>, kHopperTiles[kModel])) {
     return {conv_hopper_kernel<T, kModel>, HopperTile<kModel>::kSharedBytes};
   } else {
     return {};
@@ -59,7 +60,7 @@ std::vector<Element> rows_of_k(const Conv& c, const HopperGeometry& g, const Con
 }
 
 std::vector<float> for_whole_tiles(std::vector<float> v) {
-  v.resize((v.size() + kWidestTile - 1) / kWidestTile * kWidestTile);
+  v.resize((v.size() + kWidestColumns - 1) / kWidestColumns * kWidestColumns);
   return v;
 }
 
@@ -77,11 +78,7 @@ std::shared_ptr<const ConvWeights> packed_narrow(const Conv& c, const HopperGeom
   std::vector<Rounded> rounded(rows.size());
   std::vector<float> scales(static_cast<std::size_t>(c.dst.c));
   const std::int64_t row = std::int64_t{g.steps} * g.depth;
-  if constexpr (std::is_same_v<Rounded, std::int8_t>) {
-    round_weights(rows.data(), c.dst.c, row, 127, rounded.data(), scales.data());
-  } else {
-    round_weights(rows.data(), c.dst.c, row, rounded.data(), scales.data());
-  }
+  round_weights(rows.data(), c.dst.c, row, rounded.data(), scales.data());
   return on_device(rounded, for_whole_tiles(from.bias), for_whole_tiles(scales));
 }
 
@@ -130,6 +127,8 @@ class HopperConvolution final : public PreparedConv<Cuda> {
   Status run(const Cuda& cuda, const ConvArguments& a) const override {
     HopperConvParams p{};
     if (Status s = make_maps(p, a); !s) return s;
+    if (problem_.copy_scale > 0 && (!a.copy || !a.copy.dense() || reinterpret_cast<std::uintptr_t>(a.copy.data) % 16 != 0))
+      return refuse("conv", "the copy has no data, or gaps, or an address that is no multiple of 16");
     const Conv& c = problem_;
     const HopperGeometry& g = geometry_;
     const auto groups = [](std::int64_t tiles, int size) { return static_cast<int>((tiles + size - 1) / size); };

@@ -24,8 +24,8 @@ struct HopperConvParams {
   bool has_residual, relu, to_narrow;
 };
 
-// Elements of src, joined and weights are T, for int8 uint8_t (with weights of int8_t), for fp8 E4m3. Those of residual and
-// dst: Wide.
+// Elements of src, joined and weights are T, for int8 uint8_t (with weights of int8_t), for fp8 E4m3. Those of residual and,
+// unless it is narrow, dst: Wide.
 template <class T>
 inline constexpr bool kIsNarrow = std::is_same_v<T, uint8_t> || std::is_same_v<T, simt::E4m3>;
 template <class T>

@@ -1,5 +1,5 @@
 // The end of a tile in the Hopper family: scale, bias, residual and ReLU on a panel of 64 pixels by kPanel channels at a time,
-// which TMA brings and takes away.
+// which TMA brings and takes away; narrow results go straight to memory.
 #pragma once
 
 #include "kernels/cuda/conv_hopper_block.h"

@@ -11,14 +11,14 @@ namespace mfs::core {
 namespace {
 
 // Clock cycles of an SM at sm_90's data-sheet rates; no measurement has tuned them yet.
-constexpr double kMultipliesPerCycle = 4096;   // of one byte by another: dense int8 and fp8; f16 does half as many of two bytes
-constexpr double kNarrowEfficiency = 0.62;     // 64 columns: wgmma waits for shared memory
-constexpr double kL2BytesPerCycle = 41;        // of each SM, when all of them read
-constexpr double kArrivingBytesPerCycle = 64;  // into one SM's shared memory, multicast or not
-constexpr double kFill = 2500;                 // launch, first loads
-constexpr double kTileOverhead = 900;          // sums out of the registers, the pipeline's start of the next tile
-constexpr double kClusterOverhead = 300;       // blocks of a cluster wait for each other
-constexpr double kExchangeOverhead = 1200;     // partial sums: two handshakes
+constexpr double kMultipliesPerCycle = 4096;  // of one byte by another: dense int8 and fp8; f16 does half as many of two bytes
+constexpr double kFewColumnsEfficiency = 0.62;  // 64 columns: wgmma waits for shared memory
+constexpr double kL2BytesPerCycle = 41;         // of each SM, when all of them read
+constexpr double kArrivingBytesPerCycle = 64;   // into one SM's shared memory, multicast or not
+constexpr double kFill = 2500;                  // launch, first loads
+constexpr double kTileOverhead = 900;           // sums out of the registers, the pipeline's start of the next tile
+constexpr double kClusterOverhead = 300;        // blocks of a cluster wait for each other
+constexpr double kExchangeOverhead = 1200;      // partial sums: two handshakes
 
 constexpr int kMostClusterBlocks = 4;  // with 8, many GPCs cannot use all of their SMs
 
@@ -48,23 +48,30 @@ double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& pla
       groups(static_cast<double>(g.row_tiles()), plan.cluster_rows) * groups(column_tiles, plan.cluster_columns);
   const double at_once = std::max(1, multiprocessors / plan.cluster_blocks());
   const double a_bytes = kHopperRows * kHopperStepBytes, b_bytes = tile.columns * kHopperStepBytes;
-  const double multiply =
-      1.0 * kHopperRows * tile.columns * kHopperStepBytes / kMultipliesPerCycle / (tile.columns < 128 ? kNarrowEfficiency : 1);
+  const double multiply = 1.0 * kHopperRows * tile.columns * kHopperStepBytes / kMultipliesPerCycle /
+                          (tile.columns < 128 ? kFewColumnsEfficiency : 1);
   const double read = (a_bytes / plan.cluster_columns + b_bytes / plan.cluster_rows) / kL2BytesPerCycle;
   const double step = std::max({multiply, read, (a_bytes + b_bytes) / kArrivingBytesPerCycle});
   const double steps = (g.steps + tile.splits - 1) / tile.splits;
-  const double panels = kHopperRows * 2.0 * tile.columns / tile.splits;  // bytes written, if not narrow
+  const double results = 1.0 * kHopperRows * tile.columns / tile.splits;
+  const double panels = results * static_cast<double>(size_of(dst_dtype(conv)));
+  const double copy = conv.copy_scale > 0 ? results : 0;  // bytes, as panels
   // A residual that does not fit ahead is waited for.
   const bool late = conv.residual && tile.columns / tile.splits > 64 * tile.buffers;
-  double finish = panels * (conv.residual ? 2 : 1) / kL2BytesPerCycle + (late ? kExchangeOverhead : 0) + kTileOverhead;
-  if (tile.splits > 1) finish += kExchangeOverhead + 2.0 * panels * (tile.splits - 1) / kL2BytesPerCycle;
+  double finish = (panels * (conv.residual ? 2 : 1) + copy) / kL2BytesPerCycle + (late ? kExchangeOverhead : 0) + kTileOverhead;
+  if (tile.splits > 1) finish += kExchangeOverhead + 4.0 * results * (tile.splits - 1) / kL2BytesPerCycle;
   if (plan.cluster_blocks() > 1) finish += kClusterOverhead;
   return kFill + std::ceil(clusters / at_once) * (steps * step + finish);
 }
 
+// Whether the type has kernels with this tile, and no part of a split sum is empty.
+bool can_use(const HopperTileModel& tile, DType dtype, int steps) {
+  return hopper_has_tile(dtype == DType::kE4m3, tile) && (tile.splits - 1) * ((steps + tile.splits - 1) / tile.splits) < steps;
+}
+
 bool is_for(const HopperTuned& t, const Conv& c) {
-  return t.src == c.src && t.cout == c.dst.c && t.kernel == c.kernel && t.stride == c.stride && t.dilation == c.dilation &&
-         t.joined == c.joined.c && t.residual == c.residual;
+  return t.dtype == c.dtype && t.src == c.src && t.cout == c.dst.c && t.kernel == c.kernel && t.stride == c.stride &&
+         t.dilation == c.dilation && t.joined == c.joined.c && t.residual == c.residual;
 }
 
 }  // namespace
@@ -102,6 +109,9 @@ bool hopper_takes(const Conv& c) {
   };
   const bool narrow = is_narrow(c.dtype) && c.wide == DType::kF16;
   if (c.dtype != DType::kF16 && c.dtype != DType::kBF16 && !narrow) return false;
+  // Of u8 and s8, so that the sum is one of 32 bits.
+  constexpr std::int64_t kMostProducts = (std::int64_t{1} << 31) / (255 * 127);
+  if (c.dtype == DType::kU8 && std::int64_t{c.kernel} * c.kernel * c.src.c + c.joined.c >= kMostProducts) return false;
   return c.stride <= 8 && c.joined_stride <= 8 && fits(c.src.c, c.src_pitch, c.dtype) &&
          fits(c.joined.c, c.joined_pitch, c.dtype) && fits(c.dst.c, c.dst_pitch, dst_dtype(c)) &&
          (c.copy_scale == 0 || c.dst.c % 16 == 0) && c.residual_pitch % 8 == 0;
@@ -111,10 +121,8 @@ std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
   const HopperGeometry g = hopper_geometry(conv);
   std::vector<HopperPlan> plans;
   for (int t = 0; t < static_cast<int>(std::size(kHopperTiles)); ++t) {
-    if (!hopper_has_tile(conv.dtype == DType::kE4m3, static_cast<std::size_t>(t))) continue;
-    const HopperTileModel& tile = kHopperTiles[t];
-    const int column_tiles = (conv.dst.c + tile.columns - 1) / tile.columns;
-    if ((tile.splits - 1) * ((g.steps + tile.splits - 1) / tile.splits) >= g.steps) continue;  // the last part would be empty
+    if (!can_use(kHopperTiles[t], conv.dtype, g.steps)) continue;
+    const int column_tiles = (conv.dst.c + kHopperTiles[t].columns - 1) / kHopperTiles[t].columns;
     for (int rows = 1; rows <= kMostClusterBlocks && (rows == 1 || rows <= g.row_tiles()); rows *= 2) {
       for (int columns = 1; columns <= kMostClusterBlocks && columns <= column_tiles; columns *= 2) {
         HopperPlan plan{t, rows, columns};
@@ -127,7 +135,9 @@ std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
     }
   }
   std::ranges::stable_sort(plans, {}, &HopperPlan::cycles);
-  const auto tuned = std::ranges::find_if(kHopperTuned, [&](const HopperTuned& t) { return is_for(t, conv); });
+  const auto tuned = std::ranges::find_if(kHopperTuned, [&](const HopperTuned& t) {
+    return is_for(t, conv) && can_use(kHopperTiles[t.plan.tile], conv.dtype, g.steps);
+  });
   if (tuned != kHopperTuned.end()) plans.insert(plans.begin(), tuned->plan);
   return plans;
 }

@@ -44,7 +44,7 @@ struct HopperGeometry {
 HopperGeometry hopper_geometry(const Conv& conv);
 
 // Whether a type's kernels include a tile: fp8 keeps two sets of sums in registers.
-constexpr bool hopper_has_tile(bool fp8, std::size_t tile) { return !fp8 || kHopperTiles[tile].columns <= 128; }
+constexpr bool hopper_has_tile(bool fp8, const HopperTileModel& tile) { return !fp8 || tile.columns <= 128; }
 
 // Whether the family can do it: f16, bf16, int8 or fp8, the channels of everything a multiple of 16 bytes.
 bool hopper_takes(const Conv& conv);

@@ -9,6 +9,7 @@
 namespace mfs::core {
 
 struct HopperTuned {
+  DType dtype;
   Shape src;
   int cout, kernel, stride, dilation, joined;  // joined: channels
   bool residual;

@@ -215,6 +215,7 @@ TEST_CASE("int8 and fp8 probabilities on a Hopper GPU are near f16's, and the sa
     CAPTURE(name);
     CudaExecutor narrow(*file, packs, {64, 64, DType::kF16, *on, 2, false, 1, &*file->calibration(), type});
     CHECK(count(f16, name) == 0);
+    CHECK(count(narrow, " more") == 2);  // the pooled context's convolutions, and their products with the head's filters
     CHECK(count(narrow, name) > 40);
     CHECK(count(narrow, "+copy") > 10);     // what a shortcut and a convolution read is written twice
     CHECK(count(narrow, "quantise") <= 6);  // and rounded by itself only where something else made it

@@ -195,6 +195,28 @@ TEST_CASE("int8 is refused on a GPU that is no Hopper, before anything is planne
                     "precision int8 on a GPU needs one of compute capability 9.0 and a build for sm_90a");
 }
 
+struct Hopper {
+  Hopper() { simt::emulation::device_capability() = 90; }
+  ~Hopper() { simt::emulation::device_capability() = 80; }
+};
+TEST_CASE_FIXTURE(Fixture, "int8 and fp8 run on a Hopper GPU, each as what it is") {
+  const Hopper hopper;
+  std::vector<std::vector<float>> results;
+  for (const char* precision : {"f16", "int8", "fp8"}) {
+    CAPTURE(precision);
+    const Model small(MFS_SMALL_WEIGHTS, {.device = "auto", .precision = precision});
+    CHECK(std::string(small.info().precision) == precision);
+    CHECK(std::string(small.info().device) == "cuda:0");
+    mfs::Session session(small, {.network_width = 64, .network_height = 64});
+    results.push_back(run(session, photo));
+  }
+  for (const std::size_t a : {1, 2}) {
+    CHECK(results[a] != results[a - 1]);
+    for (std::size_t i = 0; i < pixels; ++i) CHECK(std::abs(results[a][i] - results[0][i]) <= 0.2);
+  }
+  CHECK(results[2] != results[0]);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a device allocation that fails is an error, and the next call works") {
   const auto create_and_run = [&] {
     mfs::Session session(model, {});

@@ -72,11 +72,12 @@ inline const std::vector<ConvCase> kConvHopper{
     {"1x1, flat, residual", {1, 5, 31, 136}, 136, 1, 1, 1, 0, 0, Residual::kSeparate, true},
     {"3x3 dilation 2, two images", {2, 9, 13, 72}, 264, 3, 1, 2, 2, 8, Residual::kInPlace, true},
     {"3x3 stride 2 + 1x1 stride 2", {1, 19, 35, 64}, 72, 3, 2, 1, 1, 0, Residual::kNone, true, 72, 2},
+    {"a cluster with too many columns", {1, 3, 5, 32}, 640, 1},
 };
-// In int8, which has multiples of 16 channels there.
-inline const std::vector<ConvCase> kConvHopperInt8{
+// In int8 and fp8, which need multiples of 16 channels there; the race detector looks at the first two.
+inline const std::vector<ConvCase> kConvHopperNarrow{
     {"1x1, flat, residual", {1, 5, 31, 144}, 144, 1, 1, 1, 0, 0, Residual::kSeparate, true},
-    {"1x1, slices, no ReLU", {1, 5, 3, 48}, 80, 1, 1, 1, 0, 16},
+    {"1x1, slices, no ReLU", {1, 5, 31, 48}, 80, 1, 1, 1, 0, 16},
     {"3x3 dilation 2, two images", {2, 9, 13, 80}, 272, 3, 1, 2, 2, 16, Residual::kInPlace, true},
     {"3x3 stride 2 + 1x1 stride 2", {1, 19, 35, 64}, 80, 3, 2, 1, 1, 0, Residual::kNone, true, 80, 2},
 };

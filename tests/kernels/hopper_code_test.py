@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 KERNELS = 22  # six tiles, f16, bf16 and int8; fp8 has four of them
+TYPES = {".f32.f16.f16": 6, ".f32.bf16.bf16": 6, ".s32.u8.s8": 6, ".f32.e4m3.e4m3": 4}
 REGISTERS = 168  # at entry, of 384 threads
 INSTRUCTIONS = ("wgmma.mma_async.sync.aligned.m64n", "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
                 "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "griddepcontrol.wait",
@@ -38,6 +39,8 @@ def main():
     for kernel in kernels:
         for instruction in INSTRUCTIONS:
             assert instruction in kernel, f"no {instruction} in {kernel[:120]}"
+    for types, count in TYPES.items():
+        assert sum(types in kernel for kernel in kernels) == count, f"not {count} kernels with {types}"
     print(f"{KERNELS} kernels, {max(registers)} registers at entry, no spills")
 
 

@@ -28,7 +28,7 @@ MFS_HOST_DEVICE float to_float(E4m3 x) { return static_cast<float>(x); }
 MFS_HOST_DEVICE Half to_half(float x) { return __float2half_rn(x); }
 MFS_HOST_DEVICE BFloat16 to_bfloat16(float x) { return __float2bfloat16_rn(x); }
 MFS_HOST_DEVICE E4m3 to_e4m3(float x) { return E4m3(x); }
-// Two of them in the low 16 bits, `low` in the lowest: one instruction.
+// Two of them in the low 16 bits, `low` in the lowest: one instruction from sm_89 on.
 MFS_DEVICE uint32_t to_e4m3_pair(float low, float high) {
   return __nv_cvt_float2_to_fp8x2({low, high}, __NV_SATFINITE, __NV_E4M3);
 }

@@ -71,11 +71,18 @@ DeviceCalls& device_calls() {
   return calls;
 }
 
+int& device_capability() {
+  static int capability = 80;
+  return capability;
+}
+
 void fail_device_allocation(long nth, bool all) { failing = {nth, all}; }
 
 }  // namespace simt::emulation
 
-std::vector<CudaDeviceInfo> cuda_devices(std::string&) { return {{0, "emulated GPU", 80, 4, std::size_t{1} << 32}}; }
+std::vector<CudaDeviceInfo> cuda_devices(std::string&) {
+  return {{0, "emulated GPU", simt::emulation::device_capability(), 4, std::size_t{1} << 32}};
+}
 
 Status select_device(int) { return {}; }
 

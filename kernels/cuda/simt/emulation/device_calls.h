@@ -9,6 +9,9 @@ struct DeviceCalls {
 
 DeviceCalls& device_calls();
 
+// Of the emulated GPU: 10 x major + minor, 80 unless a test says otherwise.
+int& device_capability();
+
 // The allocation number `nth` from now on fails, counted from 0, and with `all` every later one; -1: none.
 void fail_device_allocation(long nth, bool all);
 
