@@ -199,7 +199,8 @@ struct Hopper {
   Hopper() { simt::emulation::device_capability() = 90; }
   ~Hopper() { simt::emulation::device_capability() = 80; }
 };
-TEST_CASE_FIXTURE(Fixture, "int8 and fp8 run on a Hopper GPU, each as what it is") {
+// No bound worth having follows from roundings in series: int8 has eight bits, e4m3 four significant ones.
+TEST_CASE_FIXTURE(Fixture, "int8 and fp8 run on a Hopper GPU, each as what it is, near f16") {
   const Hopper hopper;
   std::vector<std::vector<float>> results;
   for (const char* precision : {"f16", "int8", "fp8"}) {
@@ -210,9 +211,12 @@ TEST_CASE_FIXTURE(Fixture, "int8 and fp8 run on a Hopper GPU, each as what it is
     mfs::Session session(small, {.network_width = 64, .network_height = 64});
     results.push_back(run(session, photo));
   }
+  constexpr double kLimits[] = {0, 0.04, 0.2};
   for (const std::size_t a : {1, 2}) {
     CHECK(results[a] != results[a - 1]);
-    for (std::size_t i = 0; i < pixels; ++i) CHECK(std::abs(results[a][i] - results[0][i]) <= 0.2);
+    double worst = 0;
+    for (std::size_t i = 0; i < pixels; ++i) worst = std::max(worst, std::abs(double{results[a][i]} - results[0][i]));
+    CHECK(worst <= kLimits[a]);
   }
   CHECK(results[2] != results[0]);
 }

@@ -78,7 +78,7 @@ inline const std::vector<ConvCase> kConvHopper{
 inline const std::vector<ConvCase> kConvHopperNarrow{
     {"1x1, flat, residual", {1, 5, 31, 144}, 144, 1, 1, 1, 0, 0, Residual::kSeparate, true},
     {"1x1, slices, no ReLU", {1, 5, 31, 48}, 80, 1, 1, 1, 0, 16},
-    {"3x3 dilation 2, two images", {2, 9, 13, 80}, 272, 3, 1, 2, 2, 16, Residual::kInPlace, true},
+    {"3x3 dilation 2, two images", {2, 9, 13, 48}, 144, 3, 1, 2, 2, 16, Residual::kInPlace, true},
     {"3x3 stride 2 + 1x1 stride 2", {1, 19, 35, 64}, 80, 3, 2, 1, 1, 0, Residual::kNone, true, 80, 2},
 };
 // Layers of the network on small maps.
