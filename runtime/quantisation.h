@@ -28,8 +28,8 @@ struct QuantiseOptions {
 };
 // Makes these convolutions read the narrow type. A value that nobody else reads is written in it by the convolution that
 // computes it; others are rounded by a QuantiseStep of their own or, with `copies`, by the convolution, if it is one of these
-// that computes them. Buffers must not be shared yet.Throws Error(kBadWeights) when a value has
-// no range or a range no operation.
+// that computes them. Buffers must not be shared yet. Throws Error(kBadWeights) when a value has no range or a range no
+// operation.
 void quantise(Lowered& network, const Calibration& calibration, const QuantiseOptions& options);
 
 }  // namespace mfs::core

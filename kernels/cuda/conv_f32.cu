@@ -31,7 +31,8 @@ bool fours(const View& v) {
 class F32ConvGroup final : public PreparedConvGroup {
  public:
   F32ConvGroup(std::span<const GroupedConv> problems, PackCache& cache) {
-    if (problems.empty() || problems.size() > kMostGrouped) throw Error(Code::kInvalidArgument, "conv: a group of 1 to 8");
+    if (problems.empty() || problems.size() > kMostGrouped)
+      throw Error(Code::kInvalidArgument, "conv: a group is of 1 to " + std::to_string(kMostGrouped));
     for (const GroupedConv& g : problems) {
       if (const Status s = check_on_cuda(g.conv); !s) throw Error(s.code(), s.message());
       if (g.conv.dtype != DType::kF32) throw Error(Code::kInvalidArgument, "conv: a group is of f32");

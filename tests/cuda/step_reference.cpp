@@ -5,6 +5,7 @@
 #include "kernels/narrow_weights.h"
 #include "kernels/resize_bilinear.h"
 #include "runtime/fold.h"
+#include "tests/support/fp8_loss.h"
 
 namespace mfs::core::test {
 namespace {
@@ -151,18 +152,13 @@ std::vector<ExpectedMap> StepReference::expect(const ConvStep& s) const {
   return {e};
 }
 
-#if MFS_EMULATED
-constexpr double kFp8Loss = 200 * kEps;  // of the sum of the products' magnitudes: one rounding per instruction of 32 products
-#else
-constexpr double kFp8Loss = 33 * 17 * 0x1p-13;  // as in conv_narrow_test.cpp
-#endif
-
 // Sums of int8 are exact. Then the sum as a float, scale and bias as they are kept, product and sum, the residual's sum.
 std::vector<ExpectedMap> StepReference::expect_narrow(const ConvStep& s, const Place& dst) const {
   constexpr double kRoundings = 8;
   ExpectedMap e = blank(dst);
   const Map src = read_(s.src), residual = s.residual ? read_(s.residual) : Map{};
   std::vector<float> units, biases;
+  double products = 0;  // of a sum
   for (const Filters& f : s.filters) {
     Folded own = folded(file_, f, s.window.kernel * s.window.kernel, DType::kF32),
            joined{{}, std::vector<float>(own.bias.size())};
@@ -172,6 +168,7 @@ std::vector<ExpectedMap> StepReference::expect_narrow(const ConvStep& s, const P
       units.push_back(unit);
     for (std::size_t o = 0; o < own.bias.size(); ++o)
       biases.push_back(own.bias[o] + joined.bias[o]), own.bias[o] = joined.bias[o] = 0;
+    products = static_cast<double>((own.weights.size() + joined.weights.size()) / own.bias.size());
     add_conv(src, own, s.window, first, e.value, e.bound);
     if (s.joined) add_conv(read_(s.joined), joined, {.stride = s.joined_stride}, first, e.value, e.bound);
   }
@@ -179,7 +176,7 @@ std::vector<ExpectedMap> StepReference::expect_narrow(const ConvStep& s, const P
     double &v = e.value.at(n, y, x, c), &b = e.bound.at(n, y, x, c);
     const double product = v * units[static_cast<std::size_t>(c)], bias = biases[static_cast<std::size_t>(c)];
     const double other = s.residual ? residual.at(n, y, x, c) : 0;
-    const double lost = dtype(s.src) == DType::kU8 ? 0 : kFp8Loss * b * units[static_cast<std::size_t>(c)];
+    const double lost = dtype(s.src) == DType::kU8 ? 0 : fp8_loss(products) * b * units[static_cast<std::size_t>(c)];
     v = relu_if(s.relu, product + bias + other);
     b = lost + kRoundings * kEps * (std::abs(product) + std::abs(bias) + std::abs(other));
     if (is_narrow(dtype(dst))) to_narrow(dtype(dst), v, b, scale(dst));

@@ -12,6 +12,7 @@
 #include "tests/kernels/cases.h"
 #include "tests/support/backends.h"
 #include "tests/support/checks.h"
+#include "tests/support/fp8_loss.h"
 
 namespace mfs::core::test {
 namespace {
@@ -164,14 +165,6 @@ struct Sum {
     }
   }
 };
-
-#if MFS_TEST_CUDA && !MFS_TEST_EMULATED
-// Of the sum of K products' magnitudes: each instruction sums 32 products and the sum before it, and may lose 2^-13 of the
-// largest for each; the kernels add up parts of so many steps themselves.
-double fp8_loss(double) { return 33 * (kHopperFp8Steps * kHopperStepBytes / 32 + 1) * 0x1p-13; }
-#else
-double fp8_loss(double k) { return (k / 32 + 2) * kEps; }  // the emulator's sums are exact but for one rounding per instruction
-#endif
 
 // Six roundings at most: the sum as a float, scale and bias as they are kept, their product and sum, the residual's sum.
 std::vector<Result> reference(const Problem& p) {
