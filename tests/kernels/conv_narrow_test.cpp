@@ -386,6 +386,10 @@ TEST_CASE("narrow conv refuses what does not fit") {
   if (has_conv(backends().front().device, DType::kU8)) CHECK_NOTHROW(prepared(good));
   CHECK_THROWS_AS(prepared(with([](Conv& c) { c.wide = kWide == DType::kF32 ? DType::kF16 : DType::kF32; })), Error);
   CHECK_THROWS_AS(prepared(with([](Conv& c) { c.dtype = DType::kE4m3, c.dst.c = 24, c.copy_scale = 1; })), Error);
+#if MFS_TEST_CUDA
+  CHECK(hopper_takes(good));
+  CHECK_FALSE(hopper_takes(with([](Conv& c) { c.src.c = 8192; })));  // whose sums of 9 * 8192 products may leave 32 bits
+#endif
 }
 
 }  // namespace

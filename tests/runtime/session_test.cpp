@@ -301,6 +301,14 @@ TEST_CASE_FIXTURE(Fixture, "effects refuse what makes no sense, and take the sma
   CHECK(mfs_cut_out(&image, &map, 1, out, 0, nullptr) == MFS_OK);
   CHECK(mfs_blur_background(&image, &map, 3, 1, out, 0, nullptr) == MFS_OK);
   CHECK(mfs_overlay(&image, &map, 0.5f, nullptr, 0, 1, out, 0, nullptr) == MFS_OK);
+  const auto overlaid = [&](float threshold) {
+    const float probability = 0.4f;
+    const mfs::Map middle{&probability, 1, 1, 0};
+    CHECK(mfs_overlay(&image, &middle, threshold, nullptr, 0, 1, out, 0, nullptr) == MFS_OK);
+    return std::vector(out, out + 3);
+  };
+  CHECK(overlaid(0) == overlaid(0.5f));
+  CHECK(overlaid(0) != overlaid(0.3f));
   mfs::Image wide = image;
   wide.width = std::numeric_limits<int>::max();
   mfs::Map other = map;
