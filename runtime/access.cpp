@@ -19,6 +19,7 @@ struct Collect {
     }
     return all;
   }
+  Access operator()(const StemStep& s) const { return {{s.conv.src}, s.pooled}; }
   Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const SqueezeExciteStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
   Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }

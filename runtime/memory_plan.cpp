@@ -70,6 +70,7 @@ void share_buffers_in_place(Lowered& network) {
           if constexpr (requires { step.convs; })
             for (ConvStep& conv : step.convs)
               for (Place* p : {&conv.src, &conv.residual, &conv.joined, &conv.dst}) resolve(*p);
+          if constexpr (requires { step.pooled; }) std::ranges::for_each(step.pooled, resolve);
           if constexpr (requires { step.grids; }) std::ranges::for_each(step.grids, resolve);
           if constexpr (requires { step.priors; }) std::ranges::for_each(step.priors, resolve);
           if constexpr (std::is_same_v<T, ConvStep>)  // what is convolved itself is read by more than its own pixel

@@ -6,16 +6,20 @@
 #include "runtime/conv_groups.h"
 #include "runtime/memory_plan.h"
 #include "runtime/quantisation.h"
+#include "runtime/stem_fusion.h"
 
 namespace mfs::core {
 namespace {
 
 template <typename Device>
-Lowered lowered_for(const WeightsFile& file, const NetworkOptions& o) {
+Lowered lowered_for(const WeightsFile& file, const Device& device, const NetworkOptions& o) {
   constexpr bool kCuda = std::is_same_v<Device, Cuda>;  // the CPU's convolutions have one source and one result
   Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_shortcuts = kCuda});
   if (o.calibration) quantise(network, *o.calibration, {o.narrow, kCuda});
-  if (kCuda) group_convs(network);
+  if constexpr (kCuda) {
+    group_convs(network);
+    if (!o.keep_named_values) fuse_stem(network, device);
+  }
   if (!o.keep_named_values) share_buffers_in_place(network);
   return network;
 }
@@ -25,7 +29,7 @@ Lowered lowered_for(const WeightsFile& file, const NetworkOptions& o) {
 template <typename Device>
 PlannedNetwork<Device>::PlannedNetwork(const WeightsFile& file, PackCache& packs, const Device& device,
                                        const NetworkOptions& options)
-    : lowered_(lowered_for<Device>(file, options)), binder_(file, packs, device, options.host_threads, lowered_) {
+    : lowered_(lowered_for(file, device, options)), binder_(file, packs, device, options.host_threads, lowered_) {
   std::vector<std::size_t> scratch;
   for (const LoweredOp& op : lowered_.ops) scratch.push_back(binder_.prepare(op));
   memory_ = plan_memory(lowered_, scratch, options.keep_named_values);

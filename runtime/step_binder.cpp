@@ -13,6 +13,7 @@
 #include "kernels/squeeze_excite.h"
 #include "kernels/transposed_conv.h"
 #include "runtime/fold.h"
+#include "runtime/stem_fusion.h"
 
 namespace mfs::core {
 namespace {
@@ -135,6 +136,13 @@ std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
     } else {
       throw Error(Code::kInternal, op.name + ": the CPU engine does one convolution at a time");
     }
+  } else if (const auto* stem = std::get_if<StemStep>(&op.step)) {
+    if constexpr (std::is_same_v<Device, Cuda>) {
+      const GroupedConv d = described(stem->conv);
+      stem_ = prepare_stem(device_, stem_of(*stem, network_), d.parameters, d.name, packs_);
+    } else {
+      throw Error(Code::kInternal, op.name + ": the CPU engine pools for itself");
+    }
   } else if (const auto* gate = std::get_if<SqueezeExciteStep>(&op.step)) {
     bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
   } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
@@ -202,6 +210,19 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGroupSt
   if constexpr (std::is_same_v<Device, Cuda>)
     return {info, [group = groups_[i], arguments](const Cuda& cuda) { return group->run(cuda, arguments); }};
   throw Error(Code::kInternal, info.name + ": the CPU engine does one convolution at a time");
+}
+
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const StemStep& s) {
+  std::vector<MutView> pooled;
+  for (const Place& p : s.pooled) pooled.push_back(view(p));
+  StepInfo info{network_.ops[i].name, conv_name(problem_of(s.conv), s.conv.window) + " +pool", "", {}};
+  if constexpr (std::is_same_v<Device, Cuda>) {
+    info.algorithm = stem_->algorithm(), info.cost = cost(stem_of(s, network_));
+    return {info,
+            [stem = stem_, src = View(view(s.conv.src)), pooled](const Cuda& cuda) { return stem->run(cuda, src, pooled); }};
+  }
+  throw Error(Code::kInternal, info.name + ": the CPU engine pools for itself");
 }
 
 template <typename Device>

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/conv_group.h"
+#include "kernels/stem.h"
 #include "runtime/executor.h"
 #include "runtime/lowered.h"
 #include "runtime/memory_plan.h"
@@ -47,6 +48,7 @@ class StepBinder {
   BoundStep<Device> simple(const LoweredOp& op, std::string operation, Kernel kernel);
   BoundStep<Device> bind_step(std::size_t i, const ConvStep& s);
   BoundStep<Device> bind_step(std::size_t i, const ConvGroupStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const StemStep& s);
   BoundStep<Device> bind_step(std::size_t i, const MaxPoolStep& s);
   BoundStep<Device> bind_step(std::size_t i, const SqueezeExciteStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidPoolStep& s);
@@ -68,6 +70,7 @@ class StepBinder {
   const Lowered& network_;
   std::vector<std::shared_ptr<const PreparedConv<Device>>> convs_;  // by operation, for some of them
   std::vector<std::shared_ptr<const PreparedConvGroup>> groups_;
+  std::shared_ptr<const PreparedStem> stem_;
   std::vector<std::size_t> scratch_sizes_;
   Parameters parameters_;
   std::byte* arena_ = nullptr;

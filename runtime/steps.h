@@ -41,6 +41,12 @@ struct ConvStep {
 struct ConvGroupStep {
   std::vector<ConvStep> convs;
 };
+// A convolution of the network's input and the max pooling of its result, which is never stored; see stem_fusion.h.
+struct StemStep {
+  ConvStep conv;
+  std::vector<Place> pooled;  // of each of its filters
+  std::vector<int> pools;     // as in kernels/stem.h
+};
 struct MaxPoolStep {
   Place src, dst;
   Window window;
@@ -78,8 +84,8 @@ struct QuantiseStep {
   Place src, dst;
 };
 
-using AnyStep = std::variant<ConvStep, ConvGroupStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep, PyramidHeadStep,
-                             ResizeStep, TransposedConvStep, QuantiseStep>;
+using AnyStep = std::variant<ConvStep, ConvGroupStep, StemStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep,
+                             PyramidHeadStep, ResizeStep, TransposedConvStep, QuantiseStep>;
 
 // Every place a step reads and writes.
 struct Access {

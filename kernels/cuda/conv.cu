@@ -9,6 +9,7 @@
 #include "kernels/cuda/conv_mma.h"
 #include "kernels/cuda/conv_plan.h"
 #include "kernels/cuda/conv_weights.h"
+#include "kernels/cuda/hopper.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
 
@@ -171,9 +172,6 @@ class MmaConv final : public PreparedConv<Cuda> {
   std::string algorithm_;
   std::shared_ptr<const ConvWeights> weights_;
 };
-
-// Capability 9.0 and no other: sm_90a code runs nowhere else.
-bool has_hopper(const Cuda& cuda) { return MFS_HAVE_HOPPER && cuda.capability == 90; }
 
 #if MFS_HAVE_HOPPER
 // By the two families' models; only the Hopper family has int8 and fp8.

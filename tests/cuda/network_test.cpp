@@ -228,6 +228,24 @@ TEST_CASE("f16 probabilities on a Hopper GPU are near PyTorch's f32, and the sam
   check_probability(executor, golden, true);
 }
 
+TEST_CASE("on a Hopper GPU the stem, the fusion branch's init and their pooling are one kernel") {
+  const auto on = hopper_device();
+  if (!on) return;
+  for (const char* name : {"multi", "early_layer4_conv2"}) {
+    CAPTURE(name);
+    const GoldenNetwork golden(name);
+    const auto file = WeightsFile::open(golden.weights_path);
+    PackCache packs;
+    for (const bool keep : {false, true}) {
+      const CudaExecutor executor(*file, packs, {64, 64, DType::kF16, *on, 2, keep});
+      const auto pools =
+          std::ranges::count_if(executor.steps(), [](const StepInfo& s) { return s.operation.starts_with("max pool"); });
+      CHECK((pools == 0) == !keep);
+      CHECK(executor.steps().front().operation.ends_with("+pool") == !keep);
+    }
+  }
+}
+
 #if MFS_EMULATED
 using simt::emulation::Completion, simt::emulation::Machine, simt::emulation::Order;
 

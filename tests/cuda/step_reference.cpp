@@ -209,6 +209,27 @@ std::vector<ExpectedMap> StepReference::expect(const ConvGroupStep& s) const {
   return all;
 }
 
+// Rounding is monotonic: the greatest of the rounded values is the greatest value, rounded.
+std::vector<ExpectedMap> StepReference::expect(const StemStep& s) const {
+  const ExpectedMap conv = expect(s.conv).front();
+  std::vector<ExpectedMap> all;
+  int first = 0;
+  for (std::size_t i = 0; i < s.pooled.size(); ++i) {
+    ExpectedMap& e = all.emplace_back(blank(s.pooled[i]));
+    const int before = s.pools[i] == 3 ? 1 : 0;
+    each(s.pooled[i].shape, [&](int n, int y, int x, int c) {
+      for (int v = std::max(0, 2 * y - before); v < 2 * y + 2; ++v)
+        for (int u = std::max(0, 2 * x - before); u < 2 * x + 2; ++u) {
+          double &value = e.value.at(n, y, x, c), &bound = e.bound.at(n, y, x, c);
+          value = std::max(value, conv.value.at(n, v, u, first + c));
+          bound = std::max(bound, conv.bound.at(n, v, u, first + c));
+        }
+    });
+    first += s.pooled[i].shape.c;
+  }
+  return all;
+}
+
 std::vector<ExpectedMap> StepReference::expect(const MaxPoolStep& s) const {
   ExpectedMap e = blank(s.dst);
   const Map src = read_(s.src);

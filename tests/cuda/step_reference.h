@@ -44,6 +44,7 @@ class StepReference {
  private:
   std::vector<ExpectedMap> expect(const ConvStep& s) const;
   std::vector<ExpectedMap> expect(const ConvGroupStep& s) const;
+  std::vector<ExpectedMap> expect(const StemStep& s) const;
   std::vector<ExpectedMap> expect(const MaxPoolStep& s) const;
   std::vector<ExpectedMap> expect(const SqueezeExciteStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidPoolStep& s) const;

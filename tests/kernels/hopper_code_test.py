@@ -1,4 +1,4 @@
-"""Compiles the Hopper family as the library does and looks at what comes out: every kernel uses the instructions it is made
+"""Compiles the Hopper kernels as the library does and looks at what comes out: every kernel uses the instructions it is made
 for, keeps its accumulators in registers, and the compiler serialises no wgmma.
 
 usage: hopper_code_test.py NVCC SOURCE_FOLDER
@@ -10,38 +10,54 @@ import subprocess
 import sys
 import tempfile
 
-KERNELS = 22  # six tiles, f16, bf16 and int8; fp8 has four of them
-TYPES = {".f32.f16.f16": 6, ".f32.bf16.bf16": 6, ".s32.u8.s8": 6, ".f32.e4m3.e4m3": 4}
-REGISTERS = 168  # at entry, of 384 threads
-INSTRUCTIONS = ("wgmma.mma_async.sync.aligned.m64n", "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
-                "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "griddepcontrol.wait",
-                "griddepcontrol.launch_dependents", "prefetch.tensormap")
+WGMMA, DEPENDENT = "wgmma.mma_async.sync.aligned.m64n", ("griddepcontrol.wait", "griddepcontrol.launch_dependents")
+FILES = {
+    # Six tiles, f16, bf16 and int8; fp8 has four of them. 384 threads: registers at entry.
+    "conv_hopper": {
+        "types": {".f32.f16.f16": 6, ".f32.bf16.bf16": 6, ".s32.u8.s8": 6, ".f32.e4m3.e4m3": 4},
+        "registers": 168,
+        "instructions": (WGMMA, "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
+                         "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "prefetch.tensormap",
+                         *DEPENDENT),
+    },
+    "stem_hopper": {
+        "types": {".f32.f16.f16": 1, ".f32.bf16.bf16": 1},
+        "registers": 255,
+        "instructions": (WGMMA, "cp.async.cg.shared.global", "fence.proxy.async", "stmatrix.sync.aligned", *DEPENDENT),
+    },
+}
 
 
-def main():
-    nvcc, sources = sys.argv[1:]
+def check(nvcc, sources, name, wanted):
     with tempfile.TemporaryDirectory() as folder:
         command = [nvcc, "-std=c++20", "-O3", "-DNDEBUG", "-gencode=arch=compute_90a,code=sm_90a", "-diag-suppress=2810",
                    "-Xptxas=-v,-warn-spills,-warn-lmem-usage,-Werror", f"-I{sources}", "--keep", "--keep-dir", folder, "-c",
-                   f"{sources}/kernels/cuda/conv_hopper.cu", "-o", f"{folder}/conv_hopper.o"]
+                   f"{sources}/kernels/cuda/{name}.cu", "-o", f"{folder}/{name}.o"]
         run = subprocess.run(command, capture_output=True, text=True)
         said = run.stdout + run.stderr
         assert run.returncode == 0, said
         # C75xx: wgmma serialised, setmaxnreg ignored. Only informational to the compiler.
         assert not re.search(r"C75\d\d", said), said
+        count = sum(wanted["types"].values())
         registers = [int(n) for n in re.findall(r"Used (\d+) registers", said)]
-        assert len(registers) == KERNELS and max(registers) <= REGISTERS, said
+        assert len(registers) == count and max(registers) <= wanted["registers"], said
         spills = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", said)
-        assert len(spills) >= KERNELS and all(bytes_ == ("0", "0", "0") for bytes_ in spills), said
+        assert len(spills) >= count and all(bytes_ == ("0", "0", "0") for bytes_ in spills), said
         ptx = next(pathlib.Path(folder).glob("*.ptx")).read_text()
     kernels = re.split(r"\.visible \.entry", ptx)[1:]
-    assert len(kernels) == KERNELS, f"{len(kernels)} kernels"
+    assert len(kernels) == count, f"{len(kernels)} kernels"
     for kernel in kernels:
-        for instruction in INSTRUCTIONS:
+        for instruction in wanted["instructions"]:
             assert instruction in kernel, f"no {instruction} in {kernel[:120]}"
-    for types, count in TYPES.items():
-        assert sum(types in kernel for kernel in kernels) == count, f"not {count} kernels with {types}"
-    print(f"{KERNELS} kernels, {max(registers)} registers at entry, no spills")
+    for types, number in wanted["types"].items():
+        assert sum(types in kernel for kernel in kernels) == number, f"not {number} kernels with {types}"
+    print(f"{name}: {count} kernels, {max(registers)} registers at entry, no spills")
+
+
+def main():
+    nvcc, sources = sys.argv[1:]
+    for name, wanted in FILES.items():
+        check(nvcc, sources, name, wanted)
 
 
 main()

@@ -219,6 +219,29 @@ void warpgroup_products(Runner& r, const char* name) {
   }
 }
 
+template <class T, int kColumns>
+void warpgroup_windows(Runner& r, const char* name) {
+  constexpr size_t kPerChunk = 16 / sizeof(T), kChunks = 68;
+  const std::vector<int> values = small_integers((kChunks + 2 * kColumns) * kPerChunk);
+  Buffer<uint32_t> in(packed<T>(values));
+  for (unsigned first = 0; first < 4; ++first) {
+    std::vector<Accumulator<T>> expected(64 * kColumns);
+    for (size_t row = 0; row < 64; ++row)
+      for (size_t column = 0; column < kColumns; ++column)
+        for (size_t k = 0; k < 2 * kPerChunk; ++k) {
+          const size_t of_b = kChunks + k / kPerChunk * kColumns + column;
+          const int product = values[(first + row) * kPerChunk + k] * values[of_b * kPerChunk + k % kPerChunk];
+          expected[row * kColumns + column] += static_cast<Accumulator<T>>(product);
+        }
+    Buffer<Accumulator<T>> out(std::vector<Accumulator<T>>(64 * kColumns));
+    const auto* chunks = reinterpret_cast<const U32x4*>(in.data());
+    const Status s = launch(r.stream, shape(name, 128, (kChunks + 2 * kColumns) * 16), wgmma_windows_conformance<T, kColumns>,
+                            chunks, out.data(), first);
+    const std::string error = s ? r.finish() : s.message();
+    compare(name, out.values(), expected, error);
+  }
+}
+
 // A box of a tensor of bytes with extents {144, 7, 6, 5, 3}, partly outside; dimension 1 in steps.
 template <int kRank>
 void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
@@ -348,6 +371,8 @@ void all(Runner& r) {
   warpgroup_products<E4m3, 72>(r, "wgmma e4m3 n72");
   warpgroup_products<int8_t, 96>(r, "wgmma s8 n96");
   warpgroup_products<uint8_t, 128>(r, "wgmma u8 s8 n128");
+  warpgroup_windows<Half, 64>(r, "wgmma f16 n64, windows");
+  warpgroup_windows<BFloat16, 128>(r, "wgmma bf16 n128, windows");
   clusters(r);
   dependents(r);
 #endif

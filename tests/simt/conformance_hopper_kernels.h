@@ -78,6 +78,29 @@ MFS_KERNEL void wgmma_conformance(const U32x4* in, Accumulator<T>* out, Swizzle 
   }
 }
 
+// Windows that overlap: row i of a is chunks first + i and first + i + 1 of 68 chunks of 16 bytes, which are there once. After
+// these, b: kColumns rows of the first chunk of K, then of the second.
+template <class T, int kColumns>
+MFS_KERNEL void wgmma_windows_conformance(const U32x4* in, Accumulator<T>* out, unsigned first) {
+  constexpr unsigned kChunks = 68;
+  const unsigned t = thread_index().x;
+  U32x4* chunks = reinterpret_cast<U32x4*>(shared_memory());
+  for (unsigned i = t; i < kChunks + 2 * kColumns; i += 128) chunks[i] = load(in + i);
+  fence_proxy_async();
+  sync_block();
+  const uint64_t a = matrix_descriptor(chunks, Swizzle::kNone, 128, 16) + first;
+  const uint64_t b = matrix_descriptor(chunks + kChunks, Swizzle::kNone, 128, kColumns * 16);
+  Accumulator<T> d[kColumns / 2];
+  wgmma_fence();
+  wgmma<T, kColumns>(d, a, b, false);
+  wgmma_commit();
+  wgmma_wait<0>();
+  for (unsigned i = 0; i < kColumns / 2; ++i) {
+    const unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
+    out[row * kColumns + column] = d[i];
+  }
+}
+
 // Each block gives its rank's numbers to the next one, by remote stores and by a multicast load.
 MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32_t* out) {
   uint32_t* box = reinterpret_cast<uint32_t*>(shared_memory());  // 32 numbers by multicast, at 512 bytes 32 from the neighbour
