@@ -143,9 +143,10 @@ Status CudaExecutor::run(std::span<const RunRequest> requests) {
     const RunRequest& r = requests[i];
     const StagedPhoto there = take(to_device, r), here = take(to_host, r);
     const std::int64_t row = std::int64_t{r.image.width} * channels_of(r.image.format);
-    copy_rows(&host[here.photo], row, r.image.data, r.image.row_stride, row, r.image.height);
-    const auto bytes = static_cast<std::size_t>(row * r.image.height);
-    if (Status s = copy_to_device(cuda, &device[there.photo], &host[here.photo], bytes); !s) return s;
+    if (Status s =
+            upload_rows(cuda, &device[there.photo], &host[here.photo], r.image.data, r.image.row_stride, row, r.image.height);
+        !s)
+      return s;
     RunRequest& d = on_device_[i] = r;
     d.image.data = reinterpret_cast<const std::uint8_t*>(&device[there.photo]), d.image.row_stride = row;
     if (r.mask) d.mask = reinterpret_cast<std::uint8_t*>(&device[there.mask]), d.mask_stride = r.image.width;

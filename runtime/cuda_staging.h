@@ -2,6 +2,7 @@
 // that respect the caller's row strides.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -53,6 +54,21 @@ inline void copy_rows(void* to, std::int64_t to_stride, const void* from, std::i
   for (int y = 0; y < rows; ++y)
     std::memcpy(static_cast<std::byte*>(to) + y * to_stride, static_cast<const std::byte*>(from) + y * from_stride,
                 static_cast<std::size_t>(bytes));
+}
+
+// Rows of `bytes` to dense rows on the device, through as many in pinned memory, about `band` bytes at a time: while some are
+// on their way, the next ones are copied.
+inline constexpr std::int64_t kUploadBand = 2 << 20;
+inline Status upload_rows(const Cuda& cuda, std::byte* device, std::byte* pinned, const void* from, std::int64_t from_stride,
+                          std::int64_t bytes, int rows, std::int64_t band = kUploadBand) {
+  const auto rows_of_band = static_cast<int>(std::clamp<std::int64_t>(band / bytes, 1, rows));
+  for (int first = 0; first < rows; first += rows_of_band) {
+    const int count = std::min(rows_of_band, rows - first);
+    const std::int64_t at = first * bytes;
+    copy_rows(pinned + at, bytes, static_cast<const std::byte*>(from) + first * from_stride, from_stride, bytes, count);
+    if (Status s = copy_to_device(cuda, device + at, pinned + at, static_cast<std::size_t>(bytes * count)); !s) return s;
+  }
+  return {};
 }
 
 }  // namespace mfs::core

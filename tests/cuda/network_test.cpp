@@ -13,6 +13,7 @@
 #include "kernels/float16.h"
 #include "kernels/float8.h"
 #include "runtime/cuda_executor.h"
+#include "runtime/cuda_staging.h"
 #include "runtime/photo_steps.h"
 #include "tests/cuda/step_reference.h"
 #include "tests/runtime/golden_network.h"
@@ -324,6 +325,23 @@ TEST_CASE("a mask is what the probability says, with any distance of rows") {
     for (std::size_t x = width; x < mask_stride; ++x) CHECK(mask[y * mask_stride + x] == 77);
   }
   CHECK(probability == probability_of(executor, golden));
+}
+
+TEST_CASE("photos arrive on the device whole, however many rows are copied at a time") {
+  constexpr int kRows = 11, kBytes = 7, kStride = 10;
+  std::vector<std::byte> photo(kRows * kStride);
+  for (std::size_t i = 0; i < photo.size(); ++i) photo[i] = static_cast<std::byte>(i);
+  const CudaStream stream;
+  const Cuda cuda = stream.on(device());
+  for (const int band : {1, 7, 20, 76, 77, 1000}) {
+    CAPTURE(band);
+    const CudaMemory there(MemoryKind::kDevice, kRows * kBytes), pinned(MemoryKind::kPinned, kRows * kBytes),
+        back(MemoryKind::kPinned, kRows * kBytes);
+    MFS_REQUIRE_OK(upload_rows(cuda, there.data(), pinned.data(), photo.data(), kStride, kBytes, kRows, band));
+    MFS_REQUIRE_OK(copy_to_host(cuda, back.data(), there.data(), back.size()));
+    MFS_REQUIRE_OK(wait(cuda));
+    for (std::size_t i = 0; i < back.size(); ++i) CHECK(back.data()[i] == photo[i / kBytes * kStride + i % kBytes]);
+  }
 }
 
 TEST_CASE("profiling runs every step by itself and changes nothing") {
