@@ -1,4 +1,6 @@
 // What each step reads and writes: the input of the memory planner.
+#include <algorithm>
+
 #include "runtime/steps.h"
 
 namespace mfs::core {
@@ -38,8 +40,21 @@ struct Collect {
   }
 };
 
+bool overlap(const std::vector<Place>& places, const std::vector<Place>& others) {
+  return std::ranges::any_of(places, [&](const Place& p) {
+    return std::ranges::any_of(others, [&](const Place& o) {
+      return o.buffer == p.buffer && o.first_channel < p.first_channel + p.shape.c &&
+             p.first_channel < o.first_channel + o.shape.c;
+    });
+  });
+}
+
 }  // namespace
 
 Access access_of(const AnyStep& step) { return std::visit(Collect{}, step); }
+
+bool independent(const Access& a, const Access& b) {
+  return !overlap(a.writes, b.reads) && !overlap(a.writes, b.writes) && !overlap(a.reads, b.writes);
+}
 
 }  // namespace mfs::core

@@ -13,18 +13,6 @@ const ConvStep* as_f32_conv(const Lowered& network, const LoweredOp& op) {
   return conv && network.buffers[static_cast<std::size_t>(conv->src.buffer)].dtype == DType::kF32 ? conv : nullptr;
 }
 
-// Whole buffers count: parts of one are seldom worth telling apart.
-bool touches(const std::vector<Place>& places, const std::vector<Place>& others) {
-  return std::ranges::any_of(places, [&](const Place& p) {
-    return std::ranges::any_of(others, [&](const Place& o) { return o.buffer == p.buffer; });
-  });
-}
-
-bool independent(const AnyStep& a, const AnyStep& b) {
-  const Access of_a = access_of(a), of_b = access_of(b);
-  return !touches(of_a.writes, of_b.reads) && !touches(of_a.writes, of_b.writes) && !touches(of_a.reads, of_b.writes);
-}
-
 }  // namespace
 
 void group_convs(Lowered& network) {
@@ -34,7 +22,9 @@ void group_convs(Lowered& network) {
     ConvGroupStep group;
     for (; end < network.ops.size() && group.convs.size() < kMostGrouped; ++end) {
       const ConvStep* conv = as_f32_conv(network, network.ops[end]);
-      if (!conv || !std::ranges::all_of(group.convs, [&](const ConvStep& c) { return independent(c, *conv); })) break;
+      if (!conv ||
+          !std::ranges::all_of(group.convs, [&](const ConvStep& c) { return independent(access_of(c), access_of(*conv)); }))
+        break;
       group.convs.push_back(*conv);
     }
     if (group.convs.size() < 2) {

@@ -67,7 +67,8 @@ CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const Cuda
   for (const BoundStep<Cuda>& step : network_.steps()) infos_.push_back(step.info);
   samples_.resize(infos_.size());
   on_device_.resize(static_cast<std::size_t>(options.batch));
-  graph_ = CudaGraph(cuda(), [this] { return run_steps(cuda()); });
+  steps_.emplace(network_, device_);
+  graph_ = CudaGraph(cuda(), [this] { return steps_->queue(cuda()); });
 }
 
 Status CudaExecutor::reserve(const PhotoLimits& limits) {
@@ -88,15 +89,8 @@ Status CudaExecutor::queue_prepare(const Cuda& cuda, std::span<const RunRequest>
   return {};
 }
 
-Status CudaExecutor::queue_infer(const Cuda& cuda) const { return is_captured(cuda) ? run_steps(cuda) : graph_.launch(cuda); }
-
-// The first step waits for whatever is queued before, the others only for kernels of ours.
-Status CudaExecutor::run_steps(Cuda cuda) const {
-  for (const BoundStep<Cuda>& step : network_.steps()) {
-    if (Status s = step.run(cuda); !s) return s;
-    cuda.programmatic = device_.programmatic;
-  }
-  return {};
+Status CudaExecutor::queue_infer(const Cuda& cuda) const {
+  return is_captured(cuda) ? steps_->queue(cuda) : graph_.launch(cuda);
 }
 
 Status CudaExecutor::queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const {

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "kernels/cuda/device.h"
+#include "runtime/cuda_steps.h"
 #include "runtime/executor.h"
-#include "runtime/planned_network.h"
 #include "runtime/profile_samples.h"
 #include "runtime/workspace.h"
 
@@ -20,8 +21,11 @@ struct CudaPlanOptions {
   int batch = 1;                             // photos per run
   const Calibration* calibration = nullptr;  // with dtype f16: convolutions in int8 or fp8 (see quantisation.h)
   DType narrow = DType::kU8;
+  int streams = 1;  // see NetworkOptions
 
-  NetworkOptions network() const { return {height, width, dtype, host_threads, keep_named_values, batch, calibration, narrow}; }
+  NetworkOptions network() const {
+    return {height, width, dtype, host_threads, keep_named_values, batch, calibration, narrow, streams};
+  }
 };
 
 class CudaExecutor final : public Executor {
@@ -59,7 +63,6 @@ class CudaExecutor final : public Executor {
  private:
   Status queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const;
   Status queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const;
-  Status run_steps(Cuda cuda) const;
   Status run_profiled(const Cuda& cuda);
 
   const WeightsFile& file_;
@@ -70,6 +73,7 @@ class CudaExecutor final : public Executor {
   std::shared_ptr<std::byte> arena_;
   std::vector<StepInfo> infos_;
   std::vector<ProfileSamples> samples_;
+  std::optional<CudaSteps> steps_;
   CudaGraph graph_;
   std::vector<RunRequest> on_device_;  // of the run under way
   CudaEvent begin_, prepared_, inferred_, finished_, before_, after_;

@@ -1,60 +1,59 @@
 #include "runtime/memory_plan.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
+#include <utility>
 
 namespace mfs::core {
 namespace {
 
-constexpr int kNever = -1;
+using Users = std::vector<int>;  // steps, StreamOrder::kStart or end()
 
-struct Lifetime {
-  int first = std::numeric_limits<int>::max(), last = kNever;
-  void touch(int op) { first = std::min(first, op), last = std::max(last, op); }
-  bool overlaps(const Lifetime& o) const { return first <= o.last && o.first <= last; }
-};
-
-// The input lives from before the first operation, the output until after the last.
-std::vector<Lifetime> lifetimes(const Lowered& network) {
-  std::vector<Lifetime> life(network.buffers.size());
-  const auto at = [&](const Place& p) -> Lifetime& { return life[static_cast<std::size_t>(p.buffer)]; };
-  at(network.input).touch(0);
+// The input is there from the beginning, the output until after the last operation.
+std::vector<Users> users_of_buffers(const Lowered& network) {
+  std::vector<Users> users(network.buffers.size());
+  const auto at = [&](const Place& p) -> Users& { return users[static_cast<std::size_t>(p.buffer)]; };
+  at(network.input).push_back(StreamOrder::kStart);
   for (std::size_t i = 0; i < network.ops.size(); ++i) {
     const Access access = access_of(network.ops[i].step);
-    for (const Place& p : access.reads) at(p).touch(static_cast<int>(i));
-    for (const Place& p : access.writes) at(p).touch(static_cast<int>(i));
+    for (const Place& p : access.reads) at(p).push_back(static_cast<int>(i));
+    for (const Place& p : access.writes) at(p).push_back(static_cast<int>(i));
   }
-  at(network.output).touch(static_cast<int>(network.ops.size()));
-  return life;
+  at(network.output).push_back(static_cast<int>(network.ops.size()));
+  return users;
+}
+
+bool all_before(const Users& earlier, const Users& later, const StreamOrder& order) {
+  return std::ranges::all_of(earlier,
+                             [&](int a) { return std::ranges::all_of(later, [&](int b) { return order.before(a, b); }); });
 }
 
 struct Block {
-  Lifetime life;
+  Users users;
   std::size_t bytes;
   std::size_t* offset;
 };
 
 }  // namespace
 
-void share_buffers_in_place(Lowered& network) {
+void share_buffers_in_place(Lowered& network, const StreamOrder& order) {
   std::vector<int> owner(network.buffers.size());
   std::iota(owner.begin(), owner.end(), 0);
-  const std::vector<Lifetime> life = lifetimes(network);
+  std::vector<Users> users = users_of_buffers(network);
   const auto resolve = [&](Place& p) {
     if (p) p.buffer = owner[static_cast<std::size_t>(p.buffer)];
   };
-  // The last reader of a buffer that earlier sharing merged is the last of any of its values.
-  std::vector<int> last(network.buffers.size());
-  for (std::size_t b = 0; b < last.size(); ++b) last[b] = life[b].last;
-
   const auto try_share = [&](const Place& input, Place& dst, int op) {
     if (!input || input.buffer == dst.buffer || input.buffer == network.input.buffer) return;
     const auto in = static_cast<std::size_t>(input.buffer), out = static_cast<std::size_t>(dst.buffer);
     const Buffer &a = network.buffers[in], &b = network.buffers[out];
-    if (last[in] != op || a.shape != b.shape || a.dtype != b.dtype || life[out].first != op) return;
+    const auto earlier = [&](int user) { return user == op || order.before(user, op); };
+    const auto later = [&](int user) { return user == op || order.before(op, user); };
+    if (a.shape != b.shape || a.dtype != b.dtype || !std::ranges::all_of(users[in], earlier) ||
+        !std::ranges::all_of(users[out], later))
+      return;
     owner[out] = input.buffer;
-    last[in] = last[out];
+    users[in].insert(users[in].end(), users[out].begin(), users[out].end());  // of any of its values
     dst.buffer = input.buffer;
   };
   for (std::size_t i = 0; i < network.ops.size(); ++i) {
@@ -83,29 +82,29 @@ void share_buffers_in_place(Lowered& network) {
   for (auto& [name, place] : network.named) resolve(place);
 }
 
-MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all) {
+MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all,
+                       const StreamOrder& order) {
   MemoryPlan plan;
   plan.offsets.resize(network.buffers.size());
   plan.scratch.resize(network.ops.size());
-  const int end = static_cast<int>(network.ops.size());
   std::vector<Block> blocks;
-  const std::vector<Lifetime> life = lifetimes(network);
+  std::vector<Users> users = users_of_buffers(network);
   for (std::size_t b = 0; b < network.buffers.size(); ++b) {
-    if (life[b].last == kNever) continue;  // shares another's memory
+    if (users[b].empty()) continue;  // shares another's memory
     const Buffer& buffer = network.buffers[b];
     const std::size_t bytes = static_cast<std::size_t>(buffer.shape.elements()) * size_of(buffer.dtype);
-    blocks.push_back({keep_all ? Lifetime{0, end} : life[b], bytes, &plan.offsets[b]});
+    if (keep_all) users[b] = {StreamOrder::kStart, order.end()};
+    blocks.push_back({std::move(users[b]), bytes, &plan.offsets[b]});
   }
-  for (std::size_t i = 0; i < network.ops.size(); ++i) {
-    if (scratch_bytes[i] == 0) continue;
-    blocks.push_back({{static_cast<int>(i), static_cast<int>(i)}, scratch_bytes[i], &plan.scratch[i]});
-  }
-  // Largest first, each at the lowest offset where no block of an overlapping life lies.
+  for (std::size_t i = 0; i < network.ops.size(); ++i)
+    if (scratch_bytes[i] != 0) blocks.push_back({{static_cast<int>(i)}, scratch_bytes[i], &plan.scratch[i]});
+  // Largest first, each at the lowest offset where no block lies that may be in use at the same time.
   std::ranges::stable_sort(blocks, std::ranges::greater{}, &Block::bytes);
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     std::vector<std::pair<std::size_t, std::size_t>> taken;
     for (std::size_t j = 0; j < i; ++j)
-      if (blocks[j].life.overlaps(blocks[i].life)) taken.emplace_back(*blocks[j].offset, *blocks[j].offset + blocks[j].bytes);
+      if (!all_before(blocks[j].users, blocks[i].users, order) && !all_before(blocks[i].users, blocks[j].users, order))
+        taken.emplace_back(*blocks[j].offset, *blocks[j].offset + blocks[j].bytes);
     std::ranges::sort(taken);
     std::size_t offset = 0;
     for (const auto& [from, to] : taken) {

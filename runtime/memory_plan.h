@@ -1,10 +1,10 @@
-// Where every buffer lies in one block of memory, by lifetime.
+// Where every buffer lies in one block of memory, by what is complete before what.
 #pragma once
 
 #include <cstddef>
 #include <vector>
 
-#include "runtime/lowered.h"
+#include "runtime/streams.h"
 
 namespace mfs::core {
 
@@ -17,10 +17,11 @@ struct MemoryPlan {
 inline constexpr std::size_t kArenaAlignment = 64;
 
 // Makes an operation that adds a shortcut, or gates channels, write over an input that nobody reads afterwards.
-void share_buffers_in_place(Lowered& network);
+void share_buffers_in_place(Lowered& network, const StreamOrder& order);
 
-// Two buffers share memory when one is dead before the other is written. scratch_bytes: per operation. With `keep_all`, every
-// buffer lives to the end, so that named values can be read after a run.
-MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all);
+// Two buffers share memory when all users of one are complete before any user of the other begins. scratch_bytes: per
+// operation. With `keep_all`, every buffer lives to the end, so that named values can be read after a run.
+MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all,
+                       const StreamOrder& order);
 
 }  // namespace mfs::core

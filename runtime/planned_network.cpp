@@ -20,7 +20,6 @@ Lowered lowered_for(const WeightsFile& file, const Device& device, const Network
     group_convs(network);
     if (!o.keep_named_values) fuse_stem(network, device);
   }
-  if (!o.keep_named_values) share_buffers_in_place(network);
   return network;
 }
 
@@ -29,10 +28,13 @@ Lowered lowered_for(const WeightsFile& file, const Device& device, const Network
 template <typename Device>
 PlannedNetwork<Device>::PlannedNetwork(const WeightsFile& file, PackCache& packs, const Device& device,
                                        const NetworkOptions& options)
-    : lowered_(lowered_for(file, device, options)), binder_(file, packs, device, options.host_threads, lowered_) {
+    : lowered_(lowered_for(file, device, options)),
+      order_(options.streams == 1 ? StreamOrder(lowered_.ops.size()) : StreamOrder(lowered_, side_branches(lowered_))),
+      binder_(file, packs, device, options.host_threads, lowered_) {
+  if (!options.keep_named_values) share_buffers_in_place(lowered_, order_);
   std::vector<std::size_t> scratch;
   for (const LoweredOp& op : lowered_.ops) scratch.push_back(binder_.prepare(op));
-  memory_ = plan_memory(lowered_, scratch, options.keep_named_values);
+  memory_ = plan_memory(lowered_, scratch, options.keep_named_values, order_);
 }
 
 template <typename Device>

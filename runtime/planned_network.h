@@ -18,6 +18,7 @@ struct NetworkOptions {
   // Convolutions in int8 (u8) or fp8 (e4m3; see quantisation.h), with dtype f32 on the CPU, f16 on CUDA.
   const Calibration* calibration = nullptr;
   DType narrow = DType::kU8;
+  int streams = 1;  // or 2, see streams.h; one costs less memory
 };
 
 template <typename Device>
@@ -30,6 +31,7 @@ class PlannedNetwork {
 
   std::size_t arena_bytes() const { return memory_.bytes; }
   const Lowered& lowered() const { return lowered_; }
+  const StreamOrder& order() const { return order_; }
   MutView view(const Place& p) const { return binder_.view(p); }  // without an address before place()
   MutView input() const { return view(lowered_.input); }
   MutView logit() const { return view(lowered_.output); }
@@ -40,6 +42,7 @@ class PlannedNetwork {
 
  private:
   Lowered lowered_;
+  StreamOrder order_;
   StepBinder<Device> binder_;
   MemoryPlan memory_;
   std::vector<BoundStep<Device>> steps_;

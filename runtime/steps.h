@@ -92,5 +92,7 @@ struct Access {
   std::vector<Place> reads, writes;
 };
 Access access_of(const AnyStep& step);
+// Whether neither writes anything that the other one reads or writes.
+bool independent(const Access& a, const Access& b);
 
 }  // namespace mfs::core

@@ -145,6 +145,10 @@ Status CudaEvent::record(const Cuda& cuda) const {
   return status_of(cudaEventRecord(static_cast<cudaEvent_t>(event_.get()), stream_of(cuda)), "record an event");
 }
 
+Status CudaEvent::wait_in(const Cuda& cuda) const {
+  return status_of(cudaStreamWaitEvent(stream_of(cuda), static_cast<cudaEvent_t>(event_.get()), 0), "wait for an event");
+}
+
 double CudaEvent::milliseconds_since(const CudaEvent& earlier) const {
   float ms = 0;
   cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(earlier.event_.get()), static_cast<cudaEvent_t>(event_.get()));

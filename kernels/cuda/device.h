@@ -86,6 +86,9 @@ class CudaEvent {
  public:
   CudaEvent();  // throws Error
   Status record(const Cuda&) const;
+  // What is queued there from now on comes after it. An event of a captured stream makes the other one part of that capture,
+  // until it ends; before, the first one must wait for the last work of the other.
+  Status wait_in(const Cuda&) const;
   double milliseconds_since(const CudaEvent& earlier) const;  // both reached
 
  private:

@@ -51,9 +51,9 @@ TEST_CASE("no two live buffers share memory") {
   for (const std::string& name : test::kGoldenNames) {
     CAPTURE(name);
     Lowered network = lowered(name);
-    share_buffers_in_place(network);
+    share_buffers_in_place(network, StreamOrder(network.ops.size()));
     const std::vector<std::size_t> scratch(network.ops.size(), 4096);
-    const MemoryPlan plan = plan_memory(network, scratch, false);
+    const MemoryPlan plan = plan_memory(network, scratch, false, StreamOrder(network.ops.size()));
     std::vector<Region> all = regions(network, plan);
     for (std::size_t i = 0; i < network.ops.size(); ++i)
       all.push_back({plan.scratch[i], plan.scratch[i] + scratch[i], static_cast<int>(i), static_cast<int>(i)});
@@ -73,7 +73,7 @@ TEST_CASE("every value is written before it is read") {
   for (const std::string& name : test::kGoldenNames) {
     CAPTURE(name);
     Lowered network = lowered(name);
-    share_buffers_in_place(network);
+    share_buffers_in_place(network, StreamOrder(network.ops.size()));
     std::vector<bool> written(network.buffers.size());
     written[static_cast<std::size_t>(network.input.buffer)] = true;
     for (const LoweredOp& op : network.ops) {
@@ -118,7 +118,7 @@ TEST_CASE("a VGG network is convolutions, pools and two transposed convolutions 
 
 TEST_CASE("residuals are added in place") {
   Lowered network = lowered("multi");
-  share_buffers_in_place(network);
+  share_buffers_in_place(network, StreamOrder(network.ops.size()));
   for (const LoweredOp& op : network.ops)
     if (const auto* conv = std::get_if<ConvStep>(&op.step); conv && conv->residual) {
       CAPTURE(op.name);

@@ -5,6 +5,7 @@ namespace mfs::core::simt::emulation {
 
 struct DeviceCalls {
   long allocations = 0, frees = 0, synchronizations = 0, uploads = 0, copies = 0, graphs_made = 0, graphs_launched = 0;
+  long streams_made = 0, events_made = 0;
 };
 
 DeviceCalls& device_calls();

@@ -39,7 +39,9 @@ class Machine {
     std::function<void()> body;
   };
   void enqueue(const LaunchShape& shape, std::function<void()> body);
+  size_t queued() const;
   std::vector<Work> take_queue();  // what is queued, to be queued again later instead of being run now
+  const Options& options() const;
 
   // Runs all queued kernels to their end. Fails with the first report, if there is any.
   Status synchronize();

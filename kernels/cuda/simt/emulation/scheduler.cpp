@@ -244,6 +244,9 @@ void Machine::enqueue(const LaunchShape& shape, std::function<void()> body) {
   state_->grids.push_back(std::move(grid));
 }
 
+size_t Machine::queued() const { return state_->grids.size(); }
+const Options& Machine::options() const { return state_->options; }
+
 std::vector<Machine::Work> Machine::take_queue() {
   std::vector<Work> works;
   for (auto& grid : state_->grids) works.push_back({grid->shape, std::move(grid->body)});
