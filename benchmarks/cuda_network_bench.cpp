@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::string weights, precision = "f16", json;
   std::vector<int> size, photo{4000, 3000};  // width, height
-  int repeat = 200, batch = 1;
+  int repeat = 200, batch = 1, streams = 1;
   bool steps = false;
 };
 
@@ -72,6 +72,14 @@ struct Photo {
   RunRequest request;
   std::vector<RunRequest> requests;
 };
+
+// The peer of two streams.
+Spread on_one_stream(const WeightsFile& file, PackCache& packs, CudaPlanOptions plan, const Options& o) {
+  plan.streams = 1;
+  CudaExecutor executor(file, packs, plan);
+  require(executor.run(Photo(o.photo, o.batch).requests));
+  return timed(executor.cuda(), o.repeat, [&] { return executor.queue_infer(executor.cuda()); });
+}
 
 Spread click_to_mask(CudaExecutor& executor, const Options& o) {
   const Photo photo(o.photo, o.batch);
@@ -147,6 +155,10 @@ int run(int argc, char** argv) {
   app.add_option("--photo", o.photo, "photo size WxH")->delimiter('x')->expected(2);
   app.add_option("--repeat", o.repeat, "runs")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--batch", o.batch, "photos per run")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--streams", o.streams,
+                 "2: what can run beside the longest chain of steps does; one stream is timed beside it")
+      ->check(CLI::Range(1, 2))
+      ->capture_default_str();
   app.add_flag("--steps", o.steps, "time every step by itself");
   app.add_option("--json", o.json, "file for all figures");
   CLI11_PARSE(app, argc, argv);
@@ -161,7 +173,8 @@ int run(int argc, char** argv) {
                        .dtype = o.precision == "bf16" ? DType::kBF16 : DType::kF16,
                        .device = devices.front(),
                        .host_threads = 4,
-                       .batch = o.batch};
+                       .batch = o.batch,
+                       .streams = o.streams};
   if (o.precision == "int8" || o.precision == "fp8") {
     if (!file->calibration()) throw Error(Code::kUnsupported, o.weights + " is not calibrated; mfs_calibrate does that");
     plan.calibration = &*file->calibration(), plan.narrow = o.precision == "int8" ? DType::kU8 : DType::kE4m3;
@@ -170,17 +183,22 @@ int run(int argc, char** argv) {
   CudaExecutor executor(*file, packs, plan);
   require(executor.run(Photo(o.photo, o.batch).requests));  // the input that the graph is timed with
   const Spread graph = timed(executor.cuda(), o.repeat, [&] { return executor.queue_infer(executor.cuda()); });
+  const Spread one_stream = o.streams == 2 ? on_one_stream(*file, packs, plan, o) : Spread{};
   const Spread click = click_to_mask(executor, o);
 
   const CudaDeviceInfo& d = plan.device;
   std::printf("%s, %d SMs, capability %d.%d; %s %dx%d, batch %d\n", d.name.c_str(), d.multiprocessors, d.capability / 10,
               d.capability % 10, o.precision.c_str(), plan.width, plan.height, o.batch);
   std::printf("kernels in the graph: median %.1f us, p99 %.1f us\n", graph.median, graph.p99);
+  if (o.streams == 2)
+    std::printf("kernels in the graph on one stream: median %.1f us, p99 %.1f us; on two %.3f times as fast\n",
+                one_stream.median, one_stream.p99, one_stream.median / graph.median);
   std::printf("tap to mask, %dx%d photo, all copies: median %.1f us, p99 %.1f us\n", o.photo[0], o.photo[1], click.median,
               click.p99);
   Json report{{"device", d.name},          {"precision", o.precision}, {"batch", o.batch},
               {"width", plan.width},       {"height", plan.height},    {"graph_us", graph.median},
               {"graph_p99_us", graph.p99}, {"click_us", click.median}, {"click_p99_us", click.p99}};
+  if (o.streams == 2) report["one_stream_graph_us"] = one_stream.median, report["one_stream_graph_p99_us"] = one_stream.p99;
   if (o.steps) report["steps"] = step_table(*file, packs, plan);
   if (!o.json.empty()) std::ofstream(o.json) << report.dump(1) << "\n";
   return 0;

@@ -20,6 +20,7 @@
 #include "tests/support/checks.h"
 
 #if MFS_EMULATED
+#include "kernels/cuda/simt/emulation/device_calls.h"
 #include "kernels/cuda/simt/emulation/machine.h"
 #endif
 
@@ -247,8 +248,28 @@ TEST_CASE("on a Hopper GPU the stem, the fusion branch's init and their pooling 
   }
 }
 
+// Of an input of no particular content. `captured`: in a graph of ours instead of the executor's.
+std::vector<double> logit_of(const CudaExecutor& executor, void* stream, bool captured = false) {
+  Cuda cuda = executor.cuda();
+  cuda.stream = stream;
+  const CudaMemory input(MemoryKind::kPinned, static_cast<std::size_t>(executor.input().bytes()));
+  for (std::size_t i = 0; i < input.size() / 2; ++i)
+    reinterpret_cast<Float16*>(input.data())[i] = Float16(static_cast<float>(static_cast<int>(i * 37 % 251) - 125) / 100);
+  const auto queue = [&] {
+    const Status s = copy_to_device(cuda, const_cast<void*>(executor.input().data), input.data(), input.size());
+    return s ? executor.queue_infer(cuda) : s;
+  };
+  CudaGraph graph;
+  if (captured) graph = CudaGraph(cuda, queue);
+  MFS_REQUIRE_OK(graph ? graph.launch(cuda) : queue());
+  return download(cuda, executor.logit()).values;
+}
+
 #if MFS_EMULATED
-using simt::emulation::Completion, simt::emulation::Machine, simt::emulation::Order;
+using simt::emulation::Completion, simt::emulation::device_calls, simt::emulation::Machine, simt::emulation::Order;
+
+const simt::emulation::Options kReverse{.order = Order::kReverse, .completion = Completion::kLate};
+const simt::emulation::Options kRandom{.seed = 3, .order = Order::kRandom, .completion = Completion::kRandom};
 
 // The network's graph, queued in a machine of the test's.
 std::vector<Machine::Work> recorded(const CudaExecutor& executor, Machine& machine) {
@@ -258,51 +279,81 @@ std::vector<Machine::Work> recorded(const CudaExecutor& executor, Machine& machi
   return machine.take_queue();
 }
 
-TEST_CASE("all kernels of a network but the first are launched programmatically, where that is possible") {
+TEST_CASE("kernels are launched programmatically, where that is possible, if only a kernel of their stream comes before") {
   const GoldenNetwork golden("multi");
   const auto file = WeightsFile::open(golden.weights_path);
   PackCache packs;
-  for (const bool possible : {false, true}) {
-    CAPTURE(possible);
-    CudaDeviceInfo on = device();
-    on.programmatic = possible;
-    const CudaExecutor executor(*file, packs, {64, 64, DType::kF16, on, 2, false});
-    Machine machine;
-    const std::vector<Machine::Work> works = recorded(executor, machine);
-    const auto programmatic = std::ranges::count_if(works, [](const auto& w) { return w.shape.programmatic; });
-    CHECK(programmatic == (possible ? std::ssize(works) - 1 : 0));
-    CHECK_FALSE(works.front().shape.programmatic);
-  }
+  for (const int streams : {1, 2})
+    for (const bool possible : {false, true}) {
+      CAPTURE(streams);
+      CAPTURE(possible);
+      CudaPlanOptions options{.height = 64, .width = 64, .device = device(), .host_threads = 2, .streams = streams};
+      options.device.programmatic = possible;
+      const CudaExecutor executor(*file, packs, options);
+      Machine machine;
+      const std::vector<Machine::Work> works = recorded(executor, machine);
+      Cuda cuda = executor.cuda();
+      cuda.stream = &machine;
+      PlannedNetwork<Cuda> network(*file, packs, cuda, options.network());
+      const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
+      network.place(arena.data());
+      std::ptrdiff_t expected = 0;
+      for (int i = 1; i < network.order().end(); ++i) {
+        MFS_REQUIRE_OK(network.steps()[static_cast<std::size_t>(i)].run(cuda));
+        const std::ptrdiff_t kernels = std::ssize(machine.take_queue());
+        if (possible && network.order().stream(i) == 0 && network.order().awaits(i) == StreamOrder::kNothing)
+          expected += kernels;
+      }
+      CHECK(std::ranges::count_if(works, [](const auto& w) { return w.shape.programmatic; }) == expected);
+      CHECK_FALSE(works.front().shape.programmatic);
+      if (streams == 1 && possible) CHECK(expected == std::ssize(works) - 1);
+    }
 }
 
 void check_orders(const CudaExecutor& executor, const std::vector<simt::emulation::Options>& orders) {
-  const CudaMemory input(MemoryKind::kPinned, static_cast<std::size_t>(executor.input().bytes()));
-  for (std::size_t i = 0; i < input.size() / 2; ++i)
-    reinterpret_cast<Float16*>(input.data())[i] = Float16(static_cast<float>(static_cast<int>(i * 37 % 251) - 125) / 100);
-  const auto logit = [&](const simt::emulation::Options& schedule) {
-    Machine machine(schedule);
-    Cuda cuda = executor.cuda();
-    cuda.stream = &machine;
-    MFS_REQUIRE_OK(copy_to_device(cuda, const_cast<void*>(executor.input().data), input.data(), input.size()));
-    MFS_REQUIRE_OK(executor.queue_infer(cuda));
-    return download(cuda, executor.logit()).values;
-  };
-  const std::vector<double> expected = logit({});
-  for (const simt::emulation::Options& order : orders) CHECK(logit(order) == expected);
+  Machine plain;
+  const std::vector<double> expected = logit_of(executor, &plain);
+  for (const simt::emulation::Options& order : orders) {
+    Machine machine(order);
+    CHECK(logit_of(executor, &machine) == expected);
+  }
 }
 
 TEST_CASE("kernels that overlap compute the same bits in every order of events") {
   const GoldenNetwork golden("multi");
   const auto file = WeightsFile::open(golden.weights_path), calibrated = WeightsFile::open(MFS_SMALL_WEIGHTS);
   PackCache packs, calibrated_packs;
-  const simt::emulation::Options reverse{.order = Order::kReverse, .completion = Completion::kLate};
-  const simt::emulation::Options random{.seed = 3, .order = Order::kRandom, .completion = Completion::kRandom};
-  check_orders({*file, packs, {64, 64, DType::kF16, *hopper_device(), 2}}, {reverse, random});
+  check_orders({*file, packs, {64, 64, DType::kF16, *hopper_device(), 2}}, {kReverse, kRandom});
   check_orders(
       {*calibrated, calibrated_packs, {64, 64, DType::kF16, *hopper_device(), 2, false, 1, &*calibrated->calibration()}},
-      {random});
+      {kRandom});
 }
 #endif
+
+TEST_CASE("two streams compute the bits of one, whatever runs first, and in a caller's graph, too") {
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  CudaPlanOptions options{.height = 64, .width = 64, .device = hopper_device().value_or(device()), .host_threads = 2};
+  const CudaExecutor one(*file, packs, options);
+  options.streams = 2;
+  const CudaExecutor two(*file, packs, options);
+  const CudaStream stream;
+  const Cuda cuda = stream.on(options.device);
+  const std::vector<double> expected = logit_of(one, cuda.stream);
+#if MFS_EMULATED
+  // Of two kernels that no event orders, stream 0's comes first here, stream 1's in reverse.
+  const long made = device_calls().streams_made + device_calls().events_made;
+  CHECK(logit_of(two, cuda.stream, true) == expected);
+  for (const simt::emulation::Options& order : {kReverse, kRandom}) {
+    Machine machine(order);
+    CHECK(logit_of(two, &machine) == expected);
+  }
+  CHECK(device_calls().streams_made + device_calls().events_made == made);
+#else
+  for (int repeat = 0; repeat < 50; ++repeat) CHECK(logit_of(two, cuda.stream, repeat % 2) == expected);
+#endif
+}
 
 TEST_CASE("a mask is what the probability says, with any distance of rows") {
   const GoldenNetwork golden("multi");
