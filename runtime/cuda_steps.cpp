@@ -26,8 +26,8 @@ Status CudaSteps::record_after(int step, const Cuda& stream) const {
 // every step is complete that StreamOrder::before() says is. (Of a programmatic launch in a captured stream that has more to
 // wait for than the kernel before, CUDA's documentation says nothing.)
 //
-// Stream 1 is launched plainly altogether: it is not the one that takes longest, blocks that merely wait would hold
-// multiprocessors that stream 0 can use, and a capture's streams count as joined only by edges that are not programmatic.
+// Stream 1 is launched plainly altogether: its chain is the shorter one, blocks that merely wait would hold multiprocessors
+// that stream 0 can use, and a capture's streams count as joined only by edges that are not programmatic.
 Status CudaSteps::queue(const Cuda& cuda) const {
   const StreamOrder& order = network_.order();
   Cuda streams[] = {cuda, side_ ? side_->on(device_) : Cuda{}};
