@@ -37,6 +37,7 @@ Status check_scales(const Conv& op) {
   if (op.joined.c > 0 && !is_scale(op.joined_scale)) return refuse("conv", "joined is narrow without a scale above 0");
   if (op.copy_scale != 0 && !is_scale(op.copy_scale)) return refuse("conv", "the scale of the copy is not above 0");
   if (op.dst_scale == 0) return {};
+  if (op.sums) return refuse("conv", "sums need a dst of the wide type");
   if (op.copy_scale != 0) return refuse("conv", "a narrow copy needs a dst of the wide type");
   if (!is_scale(op.dst_scale)) return refuse("conv", "the scale of dst is not above 0");
   return op.residual ? refuse("conv", "a residual needs a dst of the wide type") : Status();

@@ -35,6 +35,7 @@ struct Conv {
   float src_scale = 0, joined_scale = 0, dst_scale = 0;  // narrow only; dst_scale 0: dst is wide
   float copy_scale = 0;                                  // narrow only; above 0: copy becomes dst in units of this
   DType wide = DType::kF32;                              // narrow only
+  bool sums = false;                                     // where sum_parts() is above 0
 
   bool operator==(const Conv&) const = default;
 };
@@ -59,7 +60,14 @@ struct ConvArguments {
   MutView dst;
   std::byte* scratch = nullptr;
   MutView copy{};  // dense
+  // n x 1 x sum_parts() x c, f32, dense: for every channel the sums of dst, as it is stored, over parts of an image. Which
+  // pixels a part has depends on the algorithm, each is in one; the order of their addition is always the same.
+  MutView sums{};
 };
+
+// Into how many parts of an image a convolution sums its result for squeeze_excite, which then need not read it for that. 0: it
+// cannot, as on the CPU, in the portable family, with a narrow dst.
+int sum_parts(const Cuda&, const Conv&);
 
 // A problem made ready for one backend: algorithm chosen, weights packed once. Immutable, shareable between threads.
 template <typename Device>

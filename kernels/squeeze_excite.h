@@ -23,6 +23,7 @@ struct SqueezeExcite {
   bool relu = false;
   MutView dst = {};
   std::span<std::byte> scratch = {};  // scratch_bytes(), 64-byte aligned
+  View sums = {};                     // CUDA, optional: of src over parts of its images, as a convolution writes them (Conv)
 };
 
 std::size_t scratch_bytes(const Cpu&, const SqueezeExcite&);

@@ -10,6 +10,7 @@ struct Collect {
   Access operator()(const ConvStep& s) const {
     Access a = with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.joined);
     if (s.copy) a.writes.push_back(s.copy);
+    if (s.sums) a.writes.push_back(s.sums);
     return a;
   }
   Access operator()(const ConvGroupStep& s) const {
@@ -23,7 +24,9 @@ struct Collect {
   }
   Access operator()(const StemStep& s) const { return {{s.conv.src}, s.pooled}; }
   Access operator()(const MaxPoolStep& s) const { return {{s.src}, {s.dst}}; }
-  Access operator()(const SqueezeExciteStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
+  Access operator()(const SqueezeExciteStep& s) const {
+    return with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.sums);
+  }
   Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }
   Access operator()(const PyramidHeadStep& s) const {
     Access a{s.priors, {s.dst}};
@@ -34,8 +37,8 @@ struct Collect {
   Access operator()(const TransposedConvStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
   Access operator()(const QuantiseStep& s) const { return {{s.src}, {s.dst}}; }
 
-  static Access with_optional(Access a, const Place& residual) {
-    if (residual) a.reads.push_back(residual);
+  static Access with_optional(Access a, const Place& source) {
+    if (source) a.reads.push_back(source);
     return a;
   }
 };

@@ -12,6 +12,7 @@
 #include "kernels/resize_bilinear.h"
 #include "kernels/squeeze_excite.h"
 #include "kernels/transposed_conv.h"
+#include "runtime/conv_problem.h"
 #include "runtime/fold.h"
 #include "runtime/stem_fusion.h"
 
@@ -32,7 +33,7 @@ std::string conv_name(const Conv& c, const Window& w) {
          (c.dtype == DType::kU8     ? " int8"
           : c.dtype == DType::kE4m3 ? " fp8"
                                     : "") +
-         (c.copy_scale > 0 ? " +copy" : "");
+         (c.copy_scale > 0 ? " +copy" : "") + (c.sums ? " +sums" : "");
 }
 
 #if MFS_HAVE_CPU
@@ -74,33 +75,6 @@ const float* StepBinder<Device>::parameter(const std::string& name) {
 }
 
 template <typename Device>
-Conv StepBinder<Device>::problem_of(const ConvStep& s) const {
-  const auto buffer = [&](const Place& p) -> const Buffer& { return network_.buffers[static_cast<std::size_t>(p.buffer)]; };
-  Conv c{.src = s.src.shape,
-         .dst = buffer(s.dst).shape,
-         .kernel = s.window.kernel,
-         .stride = s.window.stride,
-         .dilation = s.window.dilation,
-         .pad = s.window.pad,
-         .dtype = buffer(s.src).dtype,
-         .src_pitch = buffer(s.src).shape.c,
-         .dst_pitch = buffer(s.dst).shape.c,
-         .residual_pitch = 0,
-         .residual = static_cast<bool>(s.residual),
-         .relu = s.relu,
-         .src_scale = buffer(s.src).scale,
-         .dst_scale = buffer(s.dst).scale,
-         .copy_scale = s.copy ? buffer(s.copy).scale : 0,
-         .wide = buffer(network_.input).dtype};
-  if (s.residual) c.residual_pitch = buffer(s.residual).shape.c;
-  if (s.joined) {
-    const Buffer& from = buffer(s.joined);
-    c.joined = s.joined.shape, c.joined_stride = s.joined_stride, c.joined_pitch = from.shape.c, c.joined_scale = from.scale;
-  }
-  return c;
-}
-
-template <typename Device>
 GroupedConv StepBinder<Device>::described(const ConvStep& s) const {
   std::string key;
   for (const Filters& f : s.filters) key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
@@ -117,7 +91,7 @@ GroupedConv StepBinder<Device>::described(const ConvStep& s) const {
     fold(file_, s.joined_filters, host_, joined, shift.data());
     for (std::size_t o = 0; o < shift.size(); ++o) bias[o] += shift[o];
   };
-  return {problem_of(s), parameters, key};
+  return {problem_of(network_, s), parameters, key};
 }
 
 template <typename Device>
@@ -144,7 +118,7 @@ std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
       throw Error(Code::kInternal, op.name + ": the CPU engine pools for itself");
     }
   } else if (const auto* gate = std::get_if<SqueezeExciteStep>(&op.step)) {
-    bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
+    if (!gate->sums) bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
   } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
     std::vector<MutView> grids;
     for (const Place& p : pool->grids) grids.push_back(view(p));
@@ -186,12 +160,13 @@ ConvArguments StepBinder<Device>::arguments_of(const ConvStep& s, std::size_t op
           s.joined ? View(view(s.joined)) : View{},
           view(all),
           scratch(op).data(),
-          s.copy ? view(s.copy) : MutView{}};
+          s.copy ? view(s.copy) : MutView{},
+          s.sums ? view(s.sums) : MutView{}};
 }
 
 template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvStep& s) {
-  const Conv problem = problem_of(s);
+  const Conv problem = problem_of(network_, s);
   return {{network_.ops[i].name, conv_name(problem, s.window), convs_[i]->algorithm(), cost(problem)},
           [conv = convs_[i], arguments = arguments_of(s, i)](const Device& device) { return conv->run(device, arguments); }};
 }
@@ -201,11 +176,11 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGroupSt
   std::vector<ConvArguments> arguments;
   Cost all;
   for (const ConvStep& conv : s.convs) {
-    const Cost c = cost(problem_of(conv));
+    const Cost c = cost(problem_of(network_, conv));
     all.bytes_read += c.bytes_read, all.bytes_written += c.bytes_written, all.flops += c.flops;
     arguments.push_back(arguments_of(conv, i));
   }
-  const std::string first = conv_name(problem_of(s.convs.front()), s.convs.front().window);
+  const std::string first = conv_name(problem_of(network_, s.convs.front()), s.convs.front().window);
   const StepInfo info{network_.ops[i].name, first + " and " + std::to_string(s.convs.size() - 1) + " more", "f32", all};
   if constexpr (std::is_same_v<Device, Cuda>)
     return {info, [group = groups_[i], arguments](const Cuda& cuda) { return group->run(cuda, arguments); }};
@@ -216,7 +191,7 @@ template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const StemStep& s) {
   std::vector<MutView> pooled;
   for (const Place& p : s.pooled) pooled.push_back(view(p));
-  StepInfo info{network_.ops[i].name, conv_name(problem_of(s.conv), s.conv.window) + " +pool", "", {}};
+  StepInfo info{network_.ops[i].name, conv_name(problem_of(network_, s.conv), s.conv.window) + " +pool", "", {}};
   if constexpr (std::is_same_v<Device, Cuda>) {
     info.algorithm = stem_->algorithm(), info.cost = cost(stem_of(s, network_));
     return {info,
@@ -237,7 +212,7 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const SqueezeExci
   const float *excite = parameter(s.excite + ".weight"), *excite_bias = parameter(s.excite + ".bias");
   return simple(network_.ops[i], std::string("squeeze excite") + (s.residual ? " +add" : "") + (s.relu ? " +relu" : ""),
                 SqueezeExcite{view(s.src), s.residual ? View(view(s.residual)) : View{}, s.hidden, squeeze, squeeze_bias,
-                              excite, excite_bias, s.relu, view(s.dst), scratch(i)});
+                              excite, excite_bias, s.relu, view(s.dst), scratch(i), s.sums ? View(view(s.sums)) : View{}});
 }
 
 // The two kernels that take lists keep them alive in their closures.

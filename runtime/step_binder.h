@@ -57,7 +57,6 @@ class StepBinder {
   BoundStep<Device> bind_step(std::size_t i, const TransposedConvStep& s);
   BoundStep<Device> bind_step(std::size_t i, const QuantiseStep& s);
 
-  Conv problem_of(const ConvStep& s) const;
   GroupedConv described(const ConvStep& s) const;  // refers to the step
   ConvArguments arguments_of(const ConvStep& s, std::size_t op) const;
   const float* parameter(const std::string& name);  // on the device; null when the file has no such tensor

@@ -36,6 +36,7 @@ struct ConvStep {
   int joined_stride = 1;
   Filters joined_filters;
   Place copy;  // dst once more, narrow (see quantisation.h)
+  Place sums;  // of dst (see add_sums)
 };
 // Convolutions in f32 that do not depend on each other, at once; see conv_groups.h.
 struct ConvGroupStep {
@@ -56,6 +57,7 @@ struct SqueezeExciteStep {
   std::string squeeze, excite;  // tensors
   int hidden = 0;               // channels between the two
   bool relu = false;
+  Place sums{};  // of src, from the convolution before, or none
 };
 struct PyramidPoolStep {
   Place src;

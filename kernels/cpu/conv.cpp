@@ -17,6 +17,7 @@ Status check_on_cpu(const Conv& conv) {
   if (conv.dtype == DType::kU8 && conv.wide != DType::kF32)
     return refuse("conv", std::string("the wide type is ") + name_of(conv.wide) + "; the CPU engine's is f32");
   if (conv.copy_scale != 0) return refuse("conv", "the CPU engine writes no copies");
+  if (conv.sums) return refuse("conv", "the CPU engine writes no sums");
   if (conv.joined.c > 0) return refuse("conv", "the CPU engine has no convolution of two sources");
   return {};
 }

@@ -131,6 +131,7 @@ std::size_t scratch_bytes(const Cpu& cpu, const SqueezeExcite& op) { return cut(
 
 Status run(const Cpu& cpu, const SqueezeExcite& op) {
   if (Status s = check(op); !s) return s;
+  if (op.sums) return refuse("squeeze_excite", "the CPU engine sums src itself");
   if (Status s = check_scratch("squeeze_excite", op.scratch, scratch_bytes(cpu, op)); !s) return s;
   const Scratch scratch = cut(cpu, op, op.scratch.data());
   return with_element_type("squeeze_excite", op.src.dtype, [&](auto zero) {

@@ -173,7 +173,6 @@ class MmaConv final : public PreparedConv<Cuda> {
   std::shared_ptr<const ConvWeights> weights_;
 };
 
-#if MFS_HAVE_HOPPER
 // By the two families' models; only the Hopper family has int8 and fp8.
 bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
   if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return false;
@@ -182,15 +181,23 @@ bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
   return hopper_plans(conv, cuda.multiprocessors).front().cycles <=
          conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front().cycles;
 }
-#endif
 
 }  // namespace
+
+int sum_parts(const Cuda& cuda, const Conv& conv) {
+  Conv summed = conv;
+  summed.sums = true;
+  if (!check_on_cuda(summed) || !prefers_hopper(cuda, summed)) return 0;
+  const HopperGeometry g = hopper_geometry(summed);
+  return g.tiles_x * g.tiles_y;
+}
 
 bool has_conv(const Cuda& cuda, DType dtype) { return is_floating(dtype) || (is_narrow(dtype) && has_hopper(cuda)); }
 
 std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& conv, const ConvParameters& parameters,
                                                   const std::string& name, PackCache& cache) {
   if (const Status s = check_on_cuda(conv); !s) throw Error(s.code(), s.message());
+  if (conv.sums && sum_parts(cuda, conv) == 0) throw Error(Code::kUnsupported, "conv: its algorithm writes no sums");
   if (conv.dtype == DType::kF32) return prepare_f32({conv, parameters, name}, cache);
 #if MFS_HAVE_HOPPER
   if (prefers_hopper(cuda, conv)) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <iterator>
 #include <utility>
 
@@ -129,6 +130,7 @@ class HopperConvolution final : public PreparedConv<Cuda> {
     if (Status s = make_maps(p, a); !s) return s;
     if (problem_.copy_scale > 0 && (!a.copy || !a.copy.dense() || reinterpret_cast<std::uintptr_t>(a.copy.data) % 16 != 0))
       return refuse("conv", "the copy has no data, or gaps, or an address that is no multiple of 16");
+    if (Status s = check_sums(a.sums); !s) return s;
     const Conv& c = problem_;
     const HopperGeometry& g = geometry_;
     const auto groups = [](std::int64_t tiles, int size) { return static_cast<int>((tiles + size - 1) / size); };
@@ -138,11 +140,13 @@ class HopperConvolution final : public PreparedConv<Cuda> {
     if (is_narrow(c.dtype)) p.inverse_scale = 1 / (p.to_narrow ? c.dst_scale : c.copy_scale);
     const MutView narrow = p.to_narrow ? a.dst : c.copy_scale > 0 ? a.copy : MutView{};
     p.narrow = static_cast<unsigned char*>(narrow.data), p.narrow_pitch = narrow.pitch;
+    p.sums = c.sums ? static_cast<float*>(a.sums.data) : nullptr;
     p.images = g.dst.n, p.out_h = g.dst.h, p.out_w = g.dst.w, p.columns = g.dst.c;
     p.depth = g.depth, p.steps = g.steps, p.src_steps = g.src_steps, p.chunks = g.chunks, p.kernel = c.kernel,
     p.stride = c.stride;
     p.dilation = c.dilation, p.pad = c.pad, p.joined_stride = c.joined_stride;
     p.tile_h = g.tile_h, p.tile_w = g.tile_w, p.tiles_x = g.tiles_x, p.tiles_y = g.tiles_y;
+    p.tile_w_bits = std::countr_zero(static_cast<unsigned>(g.tile_w));
     p.cluster_rows = plan_.cluster_rows, p.cluster_columns = plan_.cluster_columns;
     p.row_groups = groups(g.row_tiles(), p.cluster_rows);
     p.column_groups = groups(groups(c.dst.c, model().columns), p.cluster_columns);
@@ -154,6 +158,12 @@ class HopperConvolution final : public PreparedConv<Cuda> {
 
  private:
   const HopperTileModel& model() const { return kHopperTiles[plan_.tile]; }
+
+  Status check_sums(const View& sums) const {
+    if (!problem_.sums) return {};
+    if (Status s = check_dense_f32("conv", "sums", sums); !s) return s;
+    return check_shape("conv", "sums", sums, {problem_.dst.n, 1, geometry_.tiles_x * geometry_.tiles_y, problem_.dst.c});
+  }
 
   Status make_maps(HopperConvParams& p, const ConvArguments& a) const {
     const HopperGeometry& g = geometry_;

@@ -17,9 +17,11 @@ struct HopperConvParams {
   const float *bias, *scale;  // for whole tiles; scale: narrow types only, what a sum's unit is worth
   float inverse_scale;        // of narrow
   unsigned char* narrow;      // dst or copy of it as T, or none
+  float* sums;                // images x tiles x columns, or none
   int narrow_pitch, images, out_h, out_w, columns;
   int depth, steps, src_steps, chunks, kernel, stride, dilation, pad, joined_stride;
-  int tile_h, tile_w, tiles_x, tiles_y, row_groups, column_groups;  // groups: of tiles, one for each block of a cluster
+  int tile_h, tile_w, tile_w_bits, tiles_x, tiles_y;  // tile_w: 1 << tile_w_bits
+  int row_groups, column_groups;                      // of tiles, one for each block of a cluster
   int cluster_rows, cluster_columns;
   bool has_residual, relu, to_narrow;
 };
@@ -44,12 +46,13 @@ struct HopperTile {
   static constexpr int kPartFloats = kGroupRows * kOwnColumns;            // of a warpgroup, from another block
   static constexpr int kParts = kSplits - 1;
 
-  // Shared memory: stages, panels, parts, barriers.
+  // Shared memory: stages, panels, parts, barriers, sums over pixels.
   static constexpr int kPanelsAt = kStages * kStageBytes, kPartsAt = kPanelsAt + kConsumers * kBuffers * kPanelBytes;
   static constexpr int kBarriersAt = kPartsAt + kConsumers * kParts * kPartFloats * 4;
   static constexpr int kFull = 0, kEmpty = kStages, kResidual = 2 * kStages;
   static constexpr int kPartsFull = kResidual + kConsumers * kBuffers, kPartsEmpty = kPartsFull + kConsumers;
-  static constexpr int kSharedBytes = kBarriersAt + 8 * (kPartsEmpty + kConsumers);
+  static constexpr int kSumsAt = kBarriersAt + 8 * (kPartsEmpty + kConsumers);
+  static constexpr int kSharedBytes = kSumsAt + kConsumers * 4 * kPanel * 4;  // of every warp
   static_assert(kSharedBytes <= static_cast<int>(simt::kMaxSharedBytes));
   static_assert(kStageBytes % 1024 == 0 && kPanelBytes % 1024 == 0);
 };

@@ -2,12 +2,9 @@
 // which TMA brings and takes away; narrow results go straight to memory.
 #pragma once
 
-#include "kernels/cuda/conv_hopper_block.h"
-#include "kernels/cuda/element.h"
+#include "kernels/cuda/conv_hopper_sums.h"
 #include "kernels/cuda/simt/fence.h"
-#include "kernels/cuda/simt/matrix_load.h"
 #include "kernels/cuda/simt/mma.h"
-#include "kernels/cuda/simt/shuffle.h"
 #include "kernels/cuda/simt/tma.h"
 #include "kernels/cuda/simt/tma_store.h"
 
@@ -15,31 +12,19 @@ namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
 
 template <class T, class Tile>
-struct HopperFinish : HopperBlock<Tile> {
+struct HopperFinish : HopperSums<T, Tile> {
   using Block = HopperBlock<Tile>;
-  using Block::barrier, Block::group, Block::lane, Block::meet_group, Block::memory, Block::p, Block::split, Block::thread;
-  using Place = typename Block::Place;
+  using Sums = HopperSums<T, Tile>;
+  using Block::barrier, Block::group, Block::lane, Block::meet_group, Block::memory, Block::p, Block::thread;
+  using Sums::kPanel, Sums::own_pixel, Sums::panel_place, Sums::pieces;
+  using typename Sums::PanelPlace, typename Sums::Pixel, typename Sums::Place, typename Sums::Wide;
   using Sum = simt::Accumulator<T>;
-  using Wide = WideElement<T>;
   static constexpr bool kNarrow = kIsNarrow<T>;
-  static constexpr int kPanel = Tile::kPanel, kOwnSums = Tile::kOwnColumns / 2;
+  static constexpr int kOwnSums = Tile::kOwnColumns / 2;
   using Buffers = HopperRing<Tile::kBuffers>;
 
   MFS_DEVICE unsigned char* buffer(int i) const {
     return memory + Tile::kPanelsAt + (group * Tile::kBuffers + i) * Tile::kPanelBytes;
-  }
-  // 16 bytes of a pixel's kRow, as TMA's swizzle of that width places them.
-  template <int kRow>
-  static MFS_DEVICE unsigned char* chunk(unsigned char* panel, int pixel, int i) {
-    static_assert(kRow == 128 || kRow == 64 || kRow == 32);
-    return panel + pixel * kRow + ((i ^ (pixel / (128 / kRow) & (kRow / 16 - 1))) << 4);
-  }
-  struct PanelPlace {
-    int c[4];
-  };
-  MFS_DEVICE PanelPlace panel_place(const Place& at, int panel) const {
-    const int y = p.tile_h > 1 ? at.y + p.tile_h / 2 * group : at.y, x = p.tile_h > 1 ? at.x : at.x + Tile::kGroupRows * group;
-    return {{at.column + split * Tile::kOwnColumns + panel * kPanel, x, y, at.image}};
   }
   MFS_DEVICE void load_residual(const Place& at, int panel, int i) {
     uint64_t* const signal = barrier(Tile::kResidual, group * Tile::kBuffers + i);
@@ -80,10 +65,9 @@ struct HopperFinish : HopperBlock<Tile> {
   // A panel of Wide, over the residual's if there is one: four 8x8 pieces at a time, two of pixels for each of two chunks. Its
   // values as T: `narrow`, see store_narrow.
   MFS_DEVICE void write_wide(const Sum* sum, int channel, unsigned char* staged, uint32_t (&narrow)[kPanel / 8]) const {
-    const int pixel = thread % 128 / 32 * 16 + lane % 16;
     MFS_UNROLL
     for (int j = 0; j < kPanel / 8; j += 2) {
-      unsigned char* const place = chunk<kPanel * 2>(staged, pixel, j + lane / 16);
+      unsigned char* const place = pieces(staged, j);
       uint32_t r[4] = {};
       if (p.has_residual) simt::load_matrix<4>(r, place);
       MFS_UNROLL
@@ -124,13 +108,10 @@ struct HopperFinish : HopperBlock<Tile> {
     for (int first = 0; first < 2 * kChunks; first += 4) {
       uint32_t w[4] = {narrow[first], narrow[first + 1], narrow[first + 2], narrow[first + 3]};
       transpose(w);
-      const int mine = first + lane % 4, half = mine / kChunks, channel = panel.c[0] + mine % kChunks * 16;
-      const int pixel = thread % 128 / 32 * 16 + lane / 4 + 8 * half;
-      const int y = panel.c[2] + (p.tile_h > 1 ? pixel / p.tile_w : 0),
-                x = panel.c[1] + (p.tile_h > 1 ? pixel % p.tile_w : pixel);
-      const bool inside = panel.c[3] < p.images && y < p.out_h && x < p.out_w && channel < p.columns;
-      const int64_t at = ((int64_t{panel.c[3]} * p.out_h + y) * p.out_w + x) * p.narrow_pitch + channel;
-      if (inside)
+      const int mine = first + lane % 4, channel = panel.c[0] + mine % kChunks * 16;
+      const Pixel pixel = own_pixel(panel, mine / kChunks);
+      const int64_t at = ((int64_t{panel.c[3]} * p.out_h + pixel.y) * p.out_w + pixel.x) * p.narrow_pitch + channel;
+      if (pixel.inside && channel < p.columns)
         simt::store(reinterpret_cast<simt::U32x4*>(p.narrow + at),
                     simt::U32x4{(w[0] & 0xffff) | w[1] << 16, (w[2] & 0xffff) | w[3] << 16, w[0] >> 16 | (w[1] & 0xffff0000),
                                 w[2] >> 16 | (w[3] & 0xffff0000)});
@@ -171,6 +152,7 @@ struct HopperFinish : HopperBlock<Tile> {
       uint32_t narrow[kPanel / 8] = {};
       write_wide(sum + panel * kPanel / 2, channel, staged, narrow);
       if (kNarrow && p.narrow != nullptr) store_narrow(narrow, place);
+      if (p.sums != nullptr) this->sum_up(staged, place, at);
       simt::fence_proxy_async();
       meet_group();
       if (thread % 128 == 0) {

@@ -87,7 +87,8 @@ std::string HopperPlan::text() const {
 
 HopperGeometry hopper_geometry(const Conv& conv) {
   HopperGeometry g{.src = conv.src, .dst = conv.dst, .joined = conv.joined};
-  g.flat = conv.kernel == 1 && conv.stride == 1 && conv.pad == 0 && (conv.joined.c == 0 || conv.joined_stride == 1);
+  g.flat = conv.kernel == 1 && conv.stride == 1 && conv.pad == 0 && (conv.joined.c == 0 || conv.joined_stride == 1) &&
+           !(conv.sums && conv.dst.n > 1);
   if (g.flat) {
     const auto pixels = static_cast<int>(conv.dst.pixels());
     for (Shape* s : {&g.src, &g.dst, &g.joined}) *s = {1, 1, pixels, s->c};

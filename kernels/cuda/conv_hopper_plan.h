@@ -34,7 +34,7 @@ struct HopperPlan {
 // The problem as the family's kernels see it. One tile is tile_h x tile_w pixels of an image.
 struct HopperGeometry {
   Shape src, dst, joined;  // flat: all pixels in one row
-  bool flat = false;       // a matrix product: 1x1, stride 1
+  bool flat = false;       // a matrix product: 1x1, stride 1; with sums of one image, as a tile's are
   int tile_h = 0, tile_w = 0, tiles_x = 0, tiles_y = 0;
   int depth = 0;                             // channels of a step
   int chunks = 0, src_steps = 0, steps = 0;  // steps of K: per tap, of src, with joined

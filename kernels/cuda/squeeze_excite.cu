@@ -3,14 +3,18 @@
 #include <algorithm>
 
 #include "kernels/cuda/pixel_sums.h"
+#include "kernels/cuda/simt/cluster.h"
 
 namespace mfs::core {
 namespace MFS_SIMT_BACKEND {
 
-// Two kernels: sums of parts of an image, then the gates, which every block works out for itself from all of these, and the
-// scaling. With few parts that costs a block less than another kernel between the two would.
-constexpr int kMostParts = 32;       // an estimate
-constexpr unsigned kGateBlocks = 2;  // per multiprocessor
+// Two kernels: sums of parts of an image, unless a convolution has written them, then the gates, which every block works out
+// for itself from all of these, and the scaling. With few parts that costs a block less than another kernel between the two
+// would. A convolution's parts are many, 128 for an image of 128x128 pixels: blocks of a cluster share them, and each reads as
+// many as of ours.
+constexpr int kMostParts = 32;        // an estimate
+constexpr unsigned kGateBlocks = 2;   // per multiprocessor
+constexpr unsigned kGateCluster = 4;  // whole on the two SMs of a TPC
 
 struct SqueezeParams {
   int channels, pitch;
@@ -41,24 +45,45 @@ struct ExciteParams {
   bool relu;
 };
 
-// Shared memory: the partial sums of sum_rectangle(), means, hidden values, gates.
+// Shared memory: the partial sums of sum_rectangle(), those of every block of the cluster, the first becoming means, gates,
+// hidden values.
 template <class T, int kWidth>
 struct Excite {
   const ExciteParams& p;
+  const int sharers = static_cast<int>(simt::cluster_blocks()), rank = static_cast<int>(simt::cluster_rank());
   float* const means = reinterpret_cast<float*>(simt::shared_memory()) + kSumThreads * kWidth;
-  float* const gates = means + p.channels;
+  float* const gates = means + sharers * p.channels;
   float* const hidden = gates + p.channels;
   const unsigned columns = simt::block_size().x, column = simt::thread_index().x, lane = simt::thread_index().y;
   const unsigned thread = lane * columns + column;
   const int64_t image = simt::block_index().x / p.blocks;
 
   MFS_DEVICE void find_means() const {
-    const float* const sums = p.sums + image * p.parts * p.channels;
+    const float* const sums = p.sums + (image * p.parts + rank) * p.channels;
+    float* const own = means + rank * p.channels;
+    const int parts = (p.parts - rank + sharers - 1) / sharers;
     for (int base = 0; base < p.channels; base += static_cast<int>(columns) * kWidth) {
       const int channel = base + static_cast<int>(column) * kWidth;
-      sum_rectangle<kWidth>(sums + channel, {p.parts, p.parts, p.channels, 0}, channel < p.channels, p.factor, means + channel);
+      const Rectangle every{parts, parts, int64_t{sharers} * p.channels, 0};
+      sum_rectangle<kWidth>(sums + channel, every, channel < p.channels, p.factor, own + channel);
       simt::sync_block();
     }
+    if (sharers > 1) share(own);
+  }
+
+  MFS_DEVICE void share(float* own) const {
+    simt::cluster_wait();
+    for (int c = static_cast<int>(thread); c < p.channels; c += kSumThreads) {
+      for (int r = 0; r < sharers; ++r)
+        if (r != rank) simt::store(simt::shared_of(own + c, static_cast<uint32_t>(r)), simt::load(own + c));
+    }
+    simt::sync_cluster();
+    for (int c = static_cast<int>(thread); c < p.channels; c += kSumThreads) {
+      float sum = 0;
+      for (int r = 0; r < sharers; ++r) sum += simt::load(means + r * p.channels + c);
+      simt::store(means + c, sum);
+    }
+    simt::sync_block();
   }
 
   MFS_DEVICE void find_gates() const {
@@ -119,6 +144,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kSumThreads, kGateBlocks)
     excite_kernel(const T* src, const T* residual, T* dst, const MFS_GRID_CONSTANT ExciteParams p) {
   simt::grid_dependency_wait();
   const Excite<T, kWidth> block{p};
+  if (block.sharers > 1) simt::cluster_arrive();  // this block has begun: others may write to it
   block.find_means();
   block.find_gates();
   block.scale(src, residual, dst);
@@ -137,7 +163,7 @@ int parts_of(const Cuda& cuda, const Shape& s) {
 
 std::size_t scratch_bytes(const Cuda& cuda, const SqueezeExcite& op) {
   const Shape& s = op.src.shape;
-  return static_cast<std::size_t>(parts_of(cuda, s)) * s.n * s.c * sizeof(float);
+  return op.sums ? 0 : static_cast<std::size_t>(parts_of(cuda, s)) * s.n * s.c * sizeof(float);
 }
 
 Status run(const Cuda& cuda, const SqueezeExcite& op) {
@@ -147,26 +173,29 @@ Status run(const Cuda& cuda, const SqueezeExcite& op) {
   const Shape& s = op.src.shape;
   if (Status status = check_items(kOp, s.elements()); !status) return status;
   const int pixels = s.h * s.w, per_part = (pixels + parts_of(cuda, s) - 1) / parts_of(cuda, s);
-  const int parts = (pixels + per_part - 1) / per_part;  // none of them empty
-  const View sums(op.scratch.data(), DType::kF32, {s.n, 1, parts, s.c});
+  const Shape parts_shape{s.n, 1, (pixels + per_part - 1) / per_part, s.c};  // none of them empty
+  const View sums = op.sums ? op.sums : View(op.scratch.data(), DType::kF32, parts_shape);
+  const int parts = sums.shape.w;
   return with_device_type(kOp, op.src.dtype, vectorises({op.src, op.residual, sums, op.dst}), [&]<class T, int kWidth>() {
     const int vectors = s.c / kWidth;
     const auto* src = static_cast<const T*>(op.src.data);
-    auto* const partial = reinterpret_cast<float*>(op.scratch.data());
-    unsigned columns = threads_of_block(vectors, kWidth == 1 ? 32 : 8);
-    const SqueezeParams squeeze{
-        s.c, op.src.pitch, pixels, per_part, channel_chunks(vectors, columns), static_cast<uint32_t>(parts)};
-    const std::int64_t squeeze_blocks = std::int64_t{s.n} * parts * squeeze.chunks;
-    Status status = simt::launch(stream_of(cuda), sum_blocks(kOp, squeeze_blocks, columns, per_part, kWidth),
-                                 squeeze_kernel<T, kWidth>, src, partial, squeeze);
-    if (!status) return status;
+    if (!op.sums) {
+      const unsigned columns = threads_of_block(vectors, kWidth == 1 ? 32 : 8);
+      const SqueezeParams squeeze{
+          s.c, op.src.pitch, pixels, per_part, channel_chunks(vectors, columns), static_cast<uint32_t>(parts)};
+      const std::int64_t blocks = std::int64_t{s.n} * parts * squeeze.chunks;
+      const Status status = simt::launch(stream_of(cuda), sum_blocks(kOp, blocks, columns, per_part, kWidth),
+                                         squeeze_kernel<T, kWidth>, src, reinterpret_cast<float*>(op.scratch.data()), squeeze);
+      if (!status) return status;
+    }
 
-    columns = threads_of_block(vectors, 32);
+    const bool clusters = parts > kMostParts && MFS_HAVE_HOPPER && cuda.capability == 90;
+    const unsigned sharers = clusters ? kGateCluster : 1, columns = threads_of_block(vectors, 32);
     const auto lanes = static_cast<int>(kSumThreads / columns);
     const int wanted = std::max(1, static_cast<int>(kGateBlocks) * cuda.multiprocessors / s.n);
     const int per_block = std::max((pixels + wanted - 1) / wanted, lanes);
-    const auto blocks = static_cast<uint32_t>((pixels + per_block - 1) / per_block);
-    const ExciteParams excite{partial,
+    const auto blocks = (static_cast<uint32_t>((pixels + per_block - 1) / per_block) + sharers - 1) / sharers * sharers;
+    const ExciteParams excite{static_cast<const float*>(sums.data),
                               op.squeeze,
                               op.squeeze_bias,
                               op.excite,
@@ -186,8 +215,9 @@ Status run(const Cuda& cuda, const SqueezeExcite& op) {
     shape.name = "squeeze_excite, scale";
     shape.grid = {static_cast<unsigned>(s.n) * blocks, 1, 1};
     shape.block = {columns, static_cast<unsigned>(lanes), 1};
-    shape.shared_bytes = sizeof(float) * (static_cast<std::size_t>(kSumThreads) * kWidth + 2 * static_cast<std::size_t>(s.c) +
-                                          static_cast<std::size_t>(op.hidden));
+    shape.cluster = {sharers, 1, 1};
+    shape.shared_bytes = sizeof(float) * (static_cast<std::size_t>(kSumThreads) * kWidth +
+                                          (sharers + 1) * static_cast<std::size_t>(s.c) + static_cast<std::size_t>(op.hidden));
     return simt::launch(stream_of(cuda), shape, excite_kernel<T, kWidth>, src, static_cast<const T*>(op.residual.data),
                         static_cast<T*>(op.dst.data), excite);
   });

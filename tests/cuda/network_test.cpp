@@ -213,7 +213,9 @@ TEST_CASE("in int8 and fp8 results are written twice rather than rounded by them
                                    [&](const StepInfo& s) { return s.operation.find(word) != s.operation.npos; });
     };
     CHECK(count(name) > 40);
-    CHECK(count("+copy") > 10);     // what a shortcut and a convolution read
+    CHECK(count("+copy") > 10);  // what a shortcut and a convolution read
+    CHECK(count("+sums") > 0);   // of every channel, what a gate starts from
+    CHECK(count("+sums") == count("squeeze excite"));
     CHECK(count("quantise") <= 6);  // what something else made
     CHECK(count(" more") == 2);     // the pooled context's convolutions, and their products with the head's filters
   }
@@ -308,6 +310,27 @@ TEST_CASE("kernels are launched programmatically, where that is possible, if onl
       CHECK_FALSE(works.front().shape.programmatic);
       if (streams == 1 && possible) CHECK(expected == std::ssize(works) - 1);
     }
+}
+
+TEST_CASE("of the Hopper family's results, and of no others, nobody has to make the sums that gates start from") {
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  PackCache packs;
+  for (const ConvFamily family : {ConvFamily::kPortable, ConvFamily::kHopper}) {
+    CAPTURE(static_cast<int>(family));
+    Machine machine;
+    Cuda cuda{.stream = &machine, .capability = 90, .convolutions = family};
+    PlannedNetwork<Cuda> network(*file, packs, cuda, {64, 64, DType::kF16, 2});
+    const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
+    network.place(arena.data());
+    for (const BoundStep<Cuda>& step : network.steps()) MFS_REQUIRE_OK(step.run(cuda));
+    const std::vector<Machine::Work> works = machine.take_queue();
+    const auto count = [&](const std::string& name) {
+      return std::ranges::count_if(works, [&](const auto& w) { return w.shape.name == name; });
+    };
+    const auto gates = count("squeeze_excite, scale");
+    CHECK(gates > 0);
+    CHECK(count("squeeze_excite") == (family == ConvFamily::kHopper ? 0 : gates));
+  }
 }
 
 void check_orders(const CudaExecutor& executor, const std::vector<simt::emulation::Options>& orders) {

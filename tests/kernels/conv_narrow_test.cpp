@@ -13,6 +13,7 @@
 #include "tests/support/backends.h"
 #include "tests/support/checks.h"
 #include "tests/support/fp8_loss.h"
+#include "tests/support/sums.h"
 
 namespace mfs::core::test {
 namespace {
@@ -239,12 +240,14 @@ void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const 
   CAPTURE(algorithm);
   const bool exact = problem.values != Values::kReal;
   Tensor dst(p.dst, dst_dtype(p), p.dst_pitch), copy(p.copy_scale > 0 ? p.dst : Shape{}, p.dtype);
+  Tensor sums(sums_shape(backend.device, p), DType::kF32);
   if (in_place) Problem::each(p.dst, [&](int n, int y, int x, int c) { dst.set(n, y, x, c, problem.residual.at(n, y, x, c)); });
   const View residual = in_place ? View(dst.view()) : p.residual ? View(problem.residual.view()) : View();
   GuardedBytes scratch(conv.scratch_bytes());
-  MFS_REQUIRE_OK(
-      conv.run(backend.device, {problem.src.view(), residual, problem.joined.view(), dst.view(), scratch.data(), copy.view()}));
+  MFS_REQUIRE_OK(conv.run(backend.device, {problem.src.view(), residual, problem.joined.view(), dst.view(), scratch.data(),
+                                           copy.view(), sums.view()}));
   MFS_REQUIRE_OK(finish(backend));
+  if (p.sums) check_sums(sums, dst);
   std::size_t i = 0;
   MFS_CHECK_CLOSE(dst, [&](int, int, int, int) { return expected(p, results[i++]); });
   CHECK(scratch.canaries_intact());
@@ -298,6 +301,19 @@ TEST_CASE("every plan of the Hopper family is exact in int8 and fp8") {
             trial.run(backend, *prepare_hopper(p.conv, plan, parameters, "conv", packs));
         }
     }
+}
+#endif
+
+#if MFS_TEST_CUDA && MFS_HAVE_HOPPER
+TEST_CASE("sums over parts of images are of the wide result in int8 and fp8") {
+  Backend backend = backends().front();
+  if (backend.device.capability != 90) return;
+  backend.device.multiprocessors = 1;
+  for (const DType type : kTypes) {
+    Trial trial(kCases[2], type, Values::kExact, Output::kInBoth);
+    trial.problem.conv.sums = true;
+    trial.run(backend, *trial.prepare_for(backend.device));
+  }
 }
 #endif
 
@@ -375,6 +391,7 @@ TEST_CASE("narrow conv refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](Conv& c) { c.dst_scale = -1; }), "scale of dst");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.dst_scale = 1, c.residual = true; }), "wide type");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.dst_scale = c.copy_scale = 1; }), "wide type");
+  MFS_CHECK_REFUSED(with([](Conv& c) { c.dst_scale = 1, c.sums = true; }), "sums need a dst of the wide type");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.copy_scale = -1; }), "scale of the copy");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.wide = DType::kU8; }), "wide type");
   MFS_CHECK_REFUSED(with([](Conv& c) { c.joined = {1, 8, 6, 3}; }), "joined is narrow without a scale");

@@ -11,6 +11,7 @@
 #include "tests/kernels/cases.h"
 #include "tests/support/backends.h"
 #include "tests/support/checks.h"
+#include "tests/support/sums.h"
 
 namespace mfs::core::test {
 namespace {
@@ -116,12 +117,14 @@ Expected expected(const Conv& p, const Sum& s, bool integers, const std::string&
 
 // A problem with its data and what comes out.
 struct Trial {
-  Trial(const cases::ConvCase& c, DType dtype, bool use_integers)
+  Trial(const cases::ConvCase& c, DType dtype, bool use_integers, bool sums_too = false)
       : problem(cases::problem(c, dtype)),
         in_place(c.residual == cases::Residual::kInPlace),
         integers(use_integers),
         data(make(problem, integers)),
-        sums(reference(problem, data)) {}
+        sums(reference(problem, data)) {
+    problem.sums = sums_too;
+  }
 
   Conv problem;
   bool in_place, integers;
@@ -138,17 +141,17 @@ struct Trial {
   auto prepare_for(const Device& device) const {
     return prepare(device, problem, data.floats(data.weights), data.floats(data.bias), data.floats(data.joined_weights));
   }
-  void run(const Backend& backend, const PreparedConv<Device>& conv) const;
+  std::vector<double> run(const Backend& backend, const PreparedConv<Device>& conv) const;  // returns sums over parts
 };
 
-void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const {
+std::vector<double> Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const {
   const Conv& p = problem;
   CAPTURE(p.dtype);
   CAPTURE(integers);
   CAPTURE(backend);
   const std::string& algorithm = conv.algorithm();
   CAPTURE(algorithm);
-  Tensor dst(p.dst, p.dtype, p.dst_pitch);
+  Tensor dst(p.dst, p.dtype, p.dst_pitch), sums_of_parts(sums_shape(backend.device, p), DType::kF32);
   if (in_place) {
     for (int y = 0; y < p.dst.h; ++y) {
       for (int x = 0; x < p.dst.w; ++x) {
@@ -159,8 +162,10 @@ void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const 
   }
   const View residual = in_place ? View(dst.view()) : p.residual ? data.residual.view() : View();
   GuardedBytes scratch(conv.scratch_bytes());
-  MFS_REQUIRE_OK(conv.run(backend.device, {data.src.view(), residual, data.joined.view(), dst.view(), scratch.data()}));
+  MFS_REQUIRE_OK(conv.run(
+      backend.device, {data.src.view(), residual, data.joined.view(), dst.view(), scratch.data(), {}, sums_of_parts.view()}));
   MFS_REQUIRE_OK(finish(backend));
+  if (p.sums) check_sums(sums_of_parts, dst);
   MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
                     const std::int64_t pixel = pixel_number(p.dst, n, y, x);
                     if (pixel % pixel_step(p) != 0) return Expected{dst.at(n, y, x, c)};
@@ -168,6 +173,7 @@ void Trial::run(const Backend& backend, const PreparedConv<Device>& conv) const 
                     return expected(p, sum, integers, algorithm);
                   }));
   CHECK(scratch.canaries_intact());
+  return dense(sums_of_parts);
 }
 
 #if MFS_TEST_CUDA
@@ -260,9 +266,10 @@ TEST_CASE("a group is of f32, and of few") {
 }
 
 #if MFS_HAVE_HOPPER
-void run_plans(const cases::ConvCase& k, Backend backend, int multiprocessors, bool all) {
+void run_plans(const cases::ConvCase& k, Backend backend, int multiprocessors, bool all, bool sums = false) {
   if (backend.device.capability != 90) return;
-  const Trial trial(k, DType::kF16, true);
+  backend.device.convolutions = ConvFamily::kHopper;
+  const Trial trial(k, DType::kF16, true, sums);
   backend.device.multiprocessors = multiprocessors;
   PackCache packs;
   std::vector<HopperPlan> plans = hopper_plans(trial.problem, multiprocessors);
@@ -276,6 +283,42 @@ TEST_CASE("every plan of the Hopper family is exact on integers") {
   for (const auto& k : cases::kConvHopper) SUBCASE(k.name) {
       if (!MFS_TEST_RACES || &k == &cases::kConvHopper.front()) run_plans(k, backends().front(), 1, true);
     }
+}
+TEST_CASE("sums over parts of images are exact on integers in every plan of the Hopper family") {
+  for (const auto& k : cases::kConvHopperSums) SUBCASE(k.name) {
+      if (!MFS_TEST_RACES || &k == &cases::kConvHopperSums.front()) run_plans(k, backends().front(), 1, !MFS_TEST_RACES, true);
+    }
+}
+TEST_CASE("sums over parts of images are within their bound, and the same in every order of events") {
+  for (const DType dtype : {DType::kF16, DType::kBF16}) {
+    if (MFS_TEST_RACES && dtype == DType::kBF16) continue;
+    std::vector<double> first;
+    const Trial trial(cases::kConvHopperSums.front(), dtype, false, true);
+    for (Backend backend : backends()) {
+      if (backend.device.capability != 90) return;
+      backend.device.convolutions = ConvFamily::kHopper;
+      const std::vector<double> sums = trial.run(backend, *trial.prepare_for(backend.device));
+      if (first.empty()) first = sums;
+      CHECK(sums == first);
+    }
+  }
+}
+TEST_CASE("sums are offered where they are written, and refused elsewhere") {
+  Backend backend = backends().front();
+  if (backend.device.capability != 90) return;
+  Trial trial(cases::kConvHopperSums.front(), DType::kF16, true, true);
+  backend.device.convolutions = ConvFamily::kHopper;
+  CHECK(sum_parts(backend.device, trial.problem) > 0);
+  const auto conv = trial.prepare_for(backend.device);
+  Tensor dst(trial.problem.dst, DType::kF16), few(trial.problem.dst, DType::kF32);
+  const ConvArguments without{trial.data.src.view(), {}, {}, dst.view()};
+  ConvArguments with = without;
+  with.sums = few.view();
+  CHECK(conv->run(backend.device, without).message() == "conv: sums has no data");
+  CHECK(conv->run(backend.device, with).message().find("conv: sums is 2x9x13x264, expected 2x1x") == 0);
+  backend.device.convolutions = ConvFamily::kPortable;
+  CHECK(sum_parts(backend.device, trial.problem) == 0);
+  CHECK_THROWS_AS(trial.prepare_for(backend.device), Error);
 }
 TEST_CASE("the Hopper family is exact on integers in the network's layers") {
   for (const auto& k : cases::kConvSmallLayers) SUBCASE(k.name) {

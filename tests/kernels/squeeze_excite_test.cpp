@@ -65,7 +65,21 @@ std::vector<Value> gates(const Tensor& src, int n, const Weights& w, int hidden,
 struct Options {
   bool residual = true, relu = true, biases = true;
   Place place = Place::kOwn;
+  int parts = 0;  // CUDA: of the sums that the operation gets; 0: it sums by itself
 };
+
+// Of every parts-th pixel.
+Tensor sums_of(const Tensor& src, int parts) {
+  const Shape& s = src.shape();
+  Tensor sums(parts > 0 ? Shape{s.n, 1, parts, s.c} : Shape{}, DType::kF32);
+  for (int n = 0; n < s.n && parts > 0; ++n)
+    for (int c = 0; c < s.c; ++c) {
+      std::vector<double> sum(static_cast<std::size_t>(parts));
+      for (int i = 0; i < s.h * s.w; ++i) sum[static_cast<std::size_t>(i % parts)] += src.at(n, i / s.w, i % s.w, c);
+      for (int part = 0; part < parts; ++part) sums.set(n, 0, part, c, sum[static_cast<std::size_t>(part)]);
+    }
+  return sums;
+}
 
 void check_case(const cases::MapCase& k, DType dtype, const Backend& backend, const Options& o) {
   CAPTURE(dtype);
@@ -84,6 +98,8 @@ void check_case(const cases::MapCase& k, DType dtype, const Backend& backend, co
   SqueezeExcite op{src.view(), o.residual ? View(shortcut.view()) : View()};
   op.hidden = hidden, op.squeeze = w.squeeze.floats(), op.excite = w.excite.floats();
   if (o.biases) op.squeeze_bias = w.squeeze_bias.floats(), op.excite_bias = w.excite_bias.floats();
+  const Tensor sums = sums_of(in, o.parts);
+  if (o.parts > 0) op.sums = sums.view();
   op.relu = o.relu, op.dst = dst.view();
   if (!backend.takes(cost(op))) return;
   GuardedBytes scratch(scratch_bytes(backend, op));
@@ -118,6 +134,29 @@ TEST_CASE("squeeze_excite matches the double-precision reference, in place too")
       }
     }
 }
+
+#if MFS_TEST_CUDA
+// Of more than 32 parts, blocks of a cluster share the reading on a Hopper GPU.
+TEST_CASE("squeeze_excite starts from a convolution's sums") {
+  for (const auto& k : cases::kMaps) SUBCASE(k.name) {
+      for (const Backend& backend : backends())
+        for (const int parts : {1, 32, 37}) check_case(k, DType::kF16, backend, {.place = Place::kSrc, .parts = parts});
+    }
+}
+TEST_CASE("squeeze_excite needs no scratch where there are sums") {
+  const Tensor src({1, 8, 8, 16}, DType::kF16), sums({1, 1, 40, 16}, DType::kF32);
+  CHECK(scratch_bytes(backends().front(), SqueezeExcite{.src = src.view(), .hidden = 2}) > 0);
+  CHECK(scratch_bytes(backends().front(), SqueezeExcite{.src = src.view(), .hidden = 2, .sums = sums.view()}) == 0);
+}
+#else
+TEST_CASE("squeeze_excite on the CPU sums by itself") {
+  const Tensor src({1, 2, 2, 3}, DType::kF32), sums({1, 1, 1, 3}, DType::kF32);
+  Tensor dst({1, 2, 2, 3}, DType::kF32);
+  const float weights[6] = {};
+  const SqueezeExcite op{src.view(), {}, 2, weights, nullptr, weights, nullptr, true, dst.view(), {}, sums.view()};
+  CHECK(run(Cpu{}, op).message() == "squeeze_excite: the CPU engine sums src itself");
+}
+#endif
 
 // Means of whole numbers over 2^k pixels, and weights of one entry: every step but the sigmoid is exact.
 TEST_CASE("squeeze_excite gates a channel by the channel that its weights name") {
@@ -164,6 +203,8 @@ TEST_CASE("squeeze_excite refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](auto& op) { op.excite = nullptr; }), "no weights");
   MFS_CHECK_REFUSED(with([](auto& op) { op.hidden = 0; }), "no hidden channels");
   MFS_CHECK_REFUSED(with([&](auto& op) { op.residual = half.view(); }), "residual is bf16");
+  MFS_CHECK_REFUSED(with([&](auto& op) { op.sums = half.view(); }), "sums is bf16");
+  MFS_CHECK_REFUSED(with([&](auto& op) { op.sums = wrong.view(); }), "sums is 1x2x1x3");
   MFS_CHECK_REFUSED(with([&](auto& op) { op.dst = wrong.view(); }), "dst is 1x2x1x3");
   const Status no_scratch = run(backends().front().device, good);
   CHECK(no_scratch.message().find("bytes of scratch") != std::string::npos);

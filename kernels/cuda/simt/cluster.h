@@ -1,5 +1,6 @@
 // Clusters (sm_90): blocks that run at the same time, meet at a barrier and reach into each other's shared memory.
-// A block must not exit while another may still touch its shared memory: end with sync_cluster().
+// A block must not exit while another may still touch its shared memory: end with sync_cluster(). In code for older GPUs a
+// block is a cluster of its own.
 #pragma once
 
 #include "kernels/cuda/simt/index.h"
@@ -7,7 +8,19 @@
 namespace mfs::core::simt {
 inline namespace MFS_SIMT_BACKEND {
 
-#if MFS_SIMT_HARDWARE
+#if MFS_SIMT_HARDWARE && defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+
+MFS_DEVICE uint32_t cluster_rank() { return 0; }
+MFS_DEVICE uint32_t cluster_blocks() { return 1; }
+MFS_DEVICE void cluster_arrive() {}
+MFS_DEVICE void cluster_wait() { asm volatile("barrier.sync.aligned 0;" ::: "memory"); }
+template <class T>
+MFS_DEVICE T* shared_of(T* p, uint32_t) {
+  return p;
+}
+MFS_DEVICE void sync_cluster() { cluster_wait(); }
+
+#elif MFS_SIMT_HARDWARE
 
 MFS_DEVICE uint32_t cluster_rank() {
   uint32_t rank;
