@@ -195,7 +195,7 @@ class HopperConvolution final : public PreparedConv<Cuda> {
   }
 
   template <class T>
-  Status launch(const Cuda& cuda, const HopperConvParams& p) const {
+  Status launch(const Cuda& cuda, HopperConvParams p) const {
     const HopperKernel kernel = kKernels<T>[static_cast<std::size_t>(plan_.tile)];
     const auto size = static_cast<unsigned>(plan_.cluster_blocks());
     simt::LaunchShape shape;
@@ -211,6 +211,7 @@ class HopperConvolution final : public PreparedConv<Cuda> {
       if (!s) return s;
     }
     clusters = std::clamp(clusters, 1, p.row_groups * p.column_groups);
+    p.weights_once = clusters == p.row_groups * p.column_groups;
     shape.grid.x = static_cast<unsigned>(clusters) * size;
     return simt::launch(stream_of(cuda), shape, kernel.run, p);
   }

@@ -163,7 +163,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
   if (block.group == Tile::kConsumers) {
     simt::release_registers<40>();
     if (block.thread == Tile::kConsumers * 128) {
-      HopperProducer<Tile>{block}.run();
+      HopperProducer<Tile>{{block}}.run();
     } else {
       simt::grid_dependency_wait();
     }

@@ -24,6 +24,7 @@ struct HopperConvParams {
   int row_groups, column_groups;                      // of tiles, one for each block of a cluster
   int cluster_rows, cluster_columns;
   bool has_residual, relu, to_narrow;
+  bool weights_once;  // no cluster has more than one tile
 };
 
 // Elements of src, joined and weights are T, for int8 uint8_t (with weights of int8_t), for fp8 E4m3. Those of residual and,

@@ -16,17 +16,23 @@ struct HopperProducer : HopperBlock<Tile> {
   using Block::kColumns, Block::kStages, Block::p, Block::rank, Block::row, Block::column, Block::plane, Block::split;
   using Place = typename Block::Place;
 
+  // The network's weights pass through L2 once per run and would push the values out that later layers want. So they go first,
+  // if every cluster has one tile: then all read the same piece of them at about the same time, the only time. Clusters that do
+  // several tiles come back for them. Pixels have no hint: with the weights out of the way, what was used last stays, and
+  // evict_last would keep dead values, too.
+  const simt::L2Policy weights_policy = p.weights_once ? simt::l2_evict_first() : simt::l2_evict_normal();
+
   // This block's share of the step's weights: rows of them, for the whole column of the cluster.
   MFS_DEVICE void load_weights(int step, int s, const Place& at) {
     const int share = kColumns / p.cluster_rows, first = row * share;
     const int c[2] = {(first_step + step) * p.depth, at.column + first};
     unsigned char* const to = stage(s) + Tile::kABytes + first * kHopperStepBytes;
     if (p.cluster_rows == 1) {
-      simt::tma_load(to, p.weights, barrier(Tile::kFull, s), c);
+      simt::tma_load(to, p.weights, barrier(Tile::kFull, s), c, weights_policy);
     } else {
       uint32_t blocks = 0;
       for (int r = 0; r < p.cluster_rows; ++r) blocks |= 1u << (split * plane + r * p.cluster_columns + column);
-      simt::tma_load_multicast(to, p.weights, barrier(Tile::kFull, s), c, static_cast<uint16_t>(blocks));
+      simt::tma_load_multicast(to, p.weights, barrier(Tile::kFull, s), c, static_cast<uint16_t>(blocks), weights_policy);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/hopper.h"
 #include "kernels/cuda/pixel_sums.h"
 #include "kernels/cuda/simt/cluster.h"
 
@@ -189,7 +190,7 @@ Status run(const Cuda& cuda, const SqueezeExcite& op) {
       if (!status) return status;
     }
 
-    const bool clusters = parts > kMostParts && MFS_HAVE_HOPPER && cuda.capability == 90;
+    const bool clusters = parts > kMostParts && has_hopper(cuda);
     const unsigned sharers = clusters ? kGateCluster : 1, columns = threads_of_block(vectors, 32);
     const auto lanes = static_cast<int>(kSumThreads / columns);
     const int wanted = std::max(1, static_cast<int>(kGateBlocks) * cuda.multiprocessors / s.n);

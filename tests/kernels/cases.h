@@ -74,9 +74,9 @@ inline const std::vector<ConvCase> kConvHopper{
     {"3x3 stride 2 + 1x1 stride 2", {1, 19, 35, 64}, 72, 3, 2, 1, 1, 0, Residual::kNone, true, 72, 2},
     {"a cluster with too many columns", {1, 3, 5, 32}, 640, 1},
 };
-// The same with sums over parts of images, which tiles do not fill; K so short that split sums have one step each.
+// With sums over parts of images, which tiles do not fill; the first one with every plan.
 inline const std::vector<ConvCase> kConvHopperSums{
-    {"3x3, two images", {2, 9, 13, 16}, 264, 3, 1, 1, 1, 0, Residual::kNone, true},
+    {"3x3 + 1x1, two images", {2, 9, 13, 16}, 136, 3, 1, 1, 1, 0, Residual::kNone, true, 16},
     {"1x1, two images, residual", {2, 5, 31, 200}, 136, 1, 1, 1, 0, 8, Residual::kInPlace},
     {"1x1, flat", {1, 9, 33, 72}, 520, 1, 1, 1, 0, 0, Residual::kSeparate, true},
 };

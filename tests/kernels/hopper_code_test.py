@@ -18,7 +18,8 @@ FILES = {
         "registers": 168,
         "instructions": (WGMMA, "cp.async.bulk.tensor.4d.shared::cluster.global.tile", ".multicast::cluster",
                          "cp.async.bulk.tensor.4d.global.shared::cta", "setmaxnreg.dec", "setmaxnreg.inc", "prefetch.tensormap",
-                         *DEPENDENT),
+                         "createpolicy.fractional.L2::evict_first", "tile.mbarrier::complete_tx::bytes.L2::cache_hint",
+                         ".multicast::cluster.L2::cache_hint", *DEPENDENT),
     },
     "stem_hopper": {
         "types": {".f32.f16.f16": 1, ".f32.bf16.bf16": 1},

@@ -276,19 +276,21 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
     raw[row * t.box[0] + chunk * 16 + x % 16] = inside ? in[from] : 0;
     if (inside) copied[from] = in[from];
   }
-  Buffer<unsigned char> source(in), target(std::vector<unsigned char>(total, 0xee)),
-      out(std::vector<unsigned char>(raw.size()));
-  TensorMap map_in, map_out;
-  t.base = source.data();
-  Status s = make_tensor_map(map_in, t);
-  t.base = target.data();
-  if (s) s = make_tensor_map(map_out, t);
   const auto bytes = static_cast<uint32_t>(raw.size());
   const LaunchShape launch_shape = shape("tma", 64, raw.size() + 2048);
-  if (s) s = launch(r.stream, launch_shape, tma_conformance<kRank>, map_in, map_out, at, out.data(), bytes);
-  const std::string error = s ? r.finish() : s.message();
-  compare("tma load", out.values(), raw, error);
-  compare("tma store", target.values(), copied, error);
+  for (const auto kernel : {tma_conformance<kRank, false>, tma_conformance<kRank, true>}) {
+    Buffer<unsigned char> source(in), target(std::vector<unsigned char>(total, 0xee)),
+        out(std::vector<unsigned char>(raw.size()));
+    TensorMap map_in, map_out;
+    t.base = source.data();
+    Status s = make_tensor_map(map_in, t);
+    t.base = target.data();
+    if (s) s = make_tensor_map(map_out, t);
+    if (s) s = launch(r.stream, launch_shape, kernel, map_in, map_out, at, out.data(), bytes);
+    const std::string error = s ? r.finish() : s.message();
+    compare("tma load", out.values(), raw, error);
+    compare("tma store", target.values(), copied, error);
+  }
 }
 
 void clusters(Runner& r) {

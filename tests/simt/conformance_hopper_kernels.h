@@ -18,7 +18,7 @@ struct Coordinates {
 };
 
 // Loads a box, copies it as it lies in shared memory to `raw`, and stores it to the same place of another tensor.
-template <int kRank>
+template <int kRank, bool kHinted>
 MFS_KERNEL void tma_conformance(const MFS_GRID_CONSTANT TensorMap in, const MFS_GRID_CONSTANT TensorMap out, Coordinates at,
                                 unsigned char* raw, uint32_t bytes) {
   unsigned char* box = shared_memory();
@@ -33,7 +33,11 @@ MFS_KERNEL void tma_conformance(const MFS_GRID_CONSTANT TensorMap in, const MFS_
   sync_block();
   if (thread_index().x == 0) {
     mbarrier_arrive_expect(barrier, bytes);
-    tma_load(box, in, barrier, c);
+    if constexpr (kHinted) {
+      tma_load(box, in, barrier, c, l2_evict_first());
+    } else {
+      tma_load(box, in, barrier, c);
+    }
   }
   mbarrier_wait(barrier, 0);
   for (uint32_t i = thread_index().x; i < bytes; i += block_size().x) raw[i] = box[i];
@@ -115,7 +119,8 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
   sync_cluster();
   if (t == 0) {
     mbarrier_arrive_expect(barriers, 128);
-    if (rank == 0) tma_load_multicast(box, in, barriers, {4, 1}, static_cast<uint16_t>((1u << cluster_blocks()) - 1));
+    if (rank == 0)
+      tma_load_multicast(box, in, barriers, {4, 1}, static_cast<uint16_t>((1u << cluster_blocks()) - 1), l2_evict_first());
   }
   *shared_of(given + t, next) = rank * 100 + t;
   mbarrier_arrive_remote(barriers + 1, next);
