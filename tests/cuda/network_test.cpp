@@ -315,11 +315,13 @@ TEST_CASE("kernels are launched programmatically, where that is possible, if onl
 TEST_CASE("of the Hopper family's results, and of no others, nobody has to make the sums that gates start from") {
   const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
   PackCache packs;
-  for (const ConvFamily family : {ConvFamily::kPortable, ConvFamily::kHopper}) {
+  for (const auto& [family, batch] :
+       {std::pair{ConvFamily::kPortable, 1}, {ConvFamily::kHopper, 1}, {ConvFamily::kHopper, 2}}) {
     CAPTURE(static_cast<int>(family));
+    CAPTURE(batch);
     Machine machine;
     Cuda cuda{.stream = &machine, .capability = 90, .convolutions = family};
-    PlannedNetwork<Cuda> network(*file, packs, cuda, {64, 64, DType::kF16, 2});
+    PlannedNetwork<Cuda> network(*file, packs, cuda, {64, 64, DType::kF16, 2, false, batch});
     const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
     network.place(arena.data());
     for (const BoundStep<Cuda>& step : network.steps()) MFS_REQUIRE_OK(step.run(cuda));

@@ -57,7 +57,10 @@ void report(const Site& site, const char* format, ...) {
   va_start(arguments, format);
   std::vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  note(state(), site, text);
+  State& s = state();
+  s.reporting = true;
+  note(s, site, text);
+  s.reporting = false;
 }
 
 void fail(const Site& site, const char* format, ...) {
@@ -67,7 +70,9 @@ void fail(const Site& site, const char* format, ...) {
   std::vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   State& s = state();
+  s.reporting = true;
   s.reports.push_back(describe(s, site, text));
+  s.reporting = false;
   s.failed = true;
   if (!s.on_fiber) throw Abandon{};
   switch_to(s.running->context, s.scheduler, true);

@@ -45,7 +45,7 @@ void record(const Actor& actor, const void* p, size_t bytes, Touch kind, const S
 
 void touch(const void* p, size_t bytes, Touch kind, const Site& site) {
   State& s = state();
-  if (!s.options.detect_races || bytes == 0 || s.stacks.contains(p)) return;
+  if (!s.options.detect_races || s.reporting || bytes == 0 || s.stacks.contains(p)) return;
   const Thread& t = current();
   record({t.agent, t.epoch, t.block->grid->id, false, &t.knowledge}, p, bytes, kind, site);
 }

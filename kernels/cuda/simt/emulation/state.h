@@ -67,7 +67,8 @@ struct State {
   std::vector<std::unique_ptr<Cluster>> resident;
   std::list<AsyncOp> pending;
   Thread* running = nullptr;
-  bool on_fiber = false;  // else the scheduler itself runs
+  bool on_fiber = false;   // else the scheduler itself runs
+  bool reporting = false;  // the report's own strings may be the kernels' copies of the library, with hooks
   bool failed = false;
   std::vector<std::string> reports;
   std::set<std::string> reported;
