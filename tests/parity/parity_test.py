@@ -121,12 +121,12 @@ def photo_of(case, seed):
     return np.clip(128 + 80 * waves + rng.normal(0, 20, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
-def engine_stages(program, weights, photo, case, folder):
+def engine_stages(program, weights, photo, case, folder, precision="f32"):
     """{name: float32 NHWC} from the engine."""
     raw = folder / "photo.rgb"
     photo.tofile(raw)
     (height, width), (net_height, net_width) = case.photo, case.size
-    command = [program, weights, raw, width, height, net_width, net_height, "f32", folder, *np.ravel(case.taps)]
+    command = [program, weights, raw, width, height, net_width, net_height, precision, folder, *np.ravel(case.taps)]
     lines = subprocess.run([str(part) for part in command], check=True, capture_output=True, text=True).stdout.splitlines()
     stages = {}
     for line in lines:
