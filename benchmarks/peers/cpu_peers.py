@@ -147,7 +147,8 @@ class MfsEngine:
         height, width = options.size
         arguments += ["--size", f"{width}x{height}", "--photo", f"{width}x{height}"]
         command = [str(program), *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self.milliseconds()  # raises where the processor has no such precision
 
     def milliseconds(self):
@@ -157,7 +158,8 @@ class MfsEngine:
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"mfs_network_bench ended with status {self.process.wait()}")
+            said = self.process.communicate()[1].strip().splitlines()
+            raise RuntimeError(said[-1] if said else f"mfs_network_bench ended with status {self.process.returncode}")
         return json.loads(answer)["infer"]
 
     def probability(self, photo, tap, folder):
@@ -214,9 +216,11 @@ def build_engines(options, model, x):
                 absent.append((name, precision, "not offered on x86: its fast-math bf16 is for Arm only"))
                 continue
             try:
-                engines.append((make(precision), precision))
+                engine = make(precision)
+                milliseconds(engine)  # some find out only now that the processor lacks something
+                engines.append((engine, precision))
             except (ImportError, RuntimeError) as error:
-                absent.append((name, precision, str(error).splitlines()[0]))
+                absent.append((name, precision, (str(error).splitlines() or [type(error).__name__])[0]))
     return engines, absent
 
 
@@ -236,6 +240,8 @@ def refuse_other_networks(engines, differences):
     yardstick = [d[1] for (e, p), d in zip(engines, differences) if isinstance(e, TorchEngine) and p == "bf16"]
     wrong = []
     for (engine, precision), (largest, rms) in zip(engines, differences):
+        if precision == "bf16" and not yardstick:
+            sys.exit(f"cpu_peers.py: {engine.name} bf16 has nothing to be compared with: PyTorch does not compute in bf16 here")
         good = largest <= F32_TOLERANCE if precision == "f32" else rms <= BF16_FACTOR * yardstick[0]
         if not good:
             wrong.append(f"{engine.name} {precision}: probabilities differ by {largest:.1e}, {rms:.1e} rms")
