@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "benchmarks/support/bench.h"
@@ -11,6 +12,7 @@
 #include "layers/network.h"
 #include "mfs/mfs.hpp"
 #include "runtime/aligned_buffer.h"
+#include "runtime/quantisation.h"
 
 namespace mfs::bench {
 namespace {
@@ -25,15 +27,34 @@ struct Options {
   bool json = false, on_request = false;
 };
 
-// The network's convolutions as it states them, before any planning: no rewriting, no fusion.
-std::vector<Conv> convolutions(const std::string& weights, int height, int width, DType dtype) {
-  const Graph graph = build_network(*WeightsFile::open(weights), height, width);
+// Convolutions that the engine computes in int8, by name, and in what type it keeps their results. The file is calibrated.
+std::map<std::string, DType> int8_convolutions(const WeightsFile& file, const Graph& graph) {
+  Lowered network = lower(graph, {});
+  quantise(network, *file.calibration(), {});
+  const auto type_of = [&](const Place& p) { return network.buffers[static_cast<std::size_t>(p.buffer)].dtype; };
+  std::map<std::string, DType> result;
+  for (const LoweredOp& op : network.ops)
+    if (const auto* conv = std::get_if<ConvStep>(&op.step); conv && type_of(conv->src) == DType::kU8)
+      result[op.name] = type_of(conv->dst);
+  return result;
+}
+
+// The network's convolutions as it states them, before any planning: no rewriting, no fusion. In int8 those that the engine
+// computes in int8, the others in f32.
+std::vector<Conv> convolutions(const WeightsFile& file, int height, int width, const std::string& precision) {
+  const Graph graph = build_network(file, height, width);
+  std::map<std::string, DType> int8;
+  if (precision == "int8") int8 = int8_convolutions(file, graph);
   std::vector<Conv> result;
   for (const Op& op : graph.ops) {
     if (op.kind != OpKind::kConv) continue;
     Conv c{.src = graph.at(op.inputs[0]).shape, .dst = op.shape};
     c.kernel = op.window.kernel, c.stride = op.window.stride, c.dilation = op.window.dilation, c.pad = op.window.pad;
-    c.dtype = dtype;
+    if (precision == "bf16") c.dtype = DType::kBF16;
+    if (const auto found = int8.find(op.tensors); found != int8.end()) {
+      c.dtype = DType::kU8, c.src_scale = 1;
+      if (found->second == DType::kU8) c.dst_scale = 1;
+    }
     result.push_back(c);
   }
   return result;
@@ -49,8 +70,9 @@ class Alone {
       src = std::max(src, convs_.back().src_bytes()), dst = std::max(dst, convs_.back().dst_bytes());
       gmac_ += static_cast<double>(c.dst.elements()) * c.src.c * c.kernel * c.kernel * 1e-9;
     }
-    const std::size_t element = size_of(problems.front().dtype);
-    src_.emplace(cpu, static_cast<std::int64_t>(src / element), problems.front().dtype);
+    // Small numbers whichever of the types reads them; bytes are any.
+    const DType type = problems.front().dtype;
+    src_.emplace(cpu, static_cast<std::int64_t>(src / size_of(type)), type);
     dst_ = AlignedBuffer(dst);
     src_data_ = src_->next();
   }
@@ -140,8 +162,7 @@ void compare(const Options& o, const std::string& precision) {
   const ModelInfo info = clicker.info();
   const int width = o.size.empty() ? info.network_width : o.size[0];
   const int height = o.size.empty() ? info.network_height : o.size[1];
-  const DType dtype = precision == "bf16" ? DType::kBF16 : DType::kF32;
-  const Alone alone(Cpu{o.threads}, convolutions(o.weights, height, width, dtype));
+  const Alone alone(Cpu{o.threads}, convolutions(*WeightsFile::open(o.weights), height, width, precision));
   alone.pass();
   // Turn by turn, so that both see the same state of the machine.
   std::vector<double> clicks, infers, passes;
@@ -194,8 +215,8 @@ int run(int argc, char** argv) {
   CLI::App app{"One tap to its mask, next to the network's convolutions alone"};
   Options o;
   app.add_option("--weights", o.weights, "weights file")->required()->check(CLI::ExistingFile);
-  app.add_option("--precision", o.precisions, "f32, bf16 or both [what the processor has]")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_option("--precision", o.precisions, "f32, bf16, int8 or several [what the processor has; int8 if calibrated]")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
   app.add_option("--threads", o.threads, "threads of either side")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--repeat", o.repeat, "runs")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--size", o.size, "network size WxH; default the weights'")->delimiter('x')->expected(2);
@@ -206,6 +227,7 @@ int run(int argc, char** argv) {
   if (o.precisions.empty()) {
     o.precisions = {"f32"};
     if (has_conv(Cpu{}, DType::kBF16)) o.precisions.push_back("bf16");
+    if (WeightsFile::open(o.weights)->calibration()) o.precisions.push_back("int8");
   }
   if (o.on_request) return serve(o), 0;
   settings().cpu.threads = o.threads;
