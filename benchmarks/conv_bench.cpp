@@ -53,7 +53,7 @@ constexpr Case kCases[] = {
 
 Conv problem_of(const Case& c, const Variant& v) {
   const int pad = c.dilation * (c.kernel / 2), size = conv_size(c.size, c.kernel, c.stride, c.dilation, pad);
-  const bool int8 = v.dtype == DType::kU8;  // sums with a shortcut are f32
+  const bool narrow = is_narrow(v.dtype);  // sums with a shortcut are wide
   return {.src = {v.batch, c.size, c.size, c.cin},
           .dst = {v.batch, size, size, c.cout},
           .kernel = c.kernel,
@@ -63,8 +63,8 @@ Conv problem_of(const Case& c, const Variant& v) {
           .dtype = v.dtype,
           .residual = c.residual,
           .relu = c.relu,
-          .src_scale = int8 ? 0.1f : 0,
-          .dst_scale = int8 && !c.residual ? 0.1f : 0};
+          .src_scale = narrow ? 0.1f : 0,
+          .dst_scale = narrow && !c.residual ? 0.1f : 0};
 }
 
 std::string text(const Case& c) {
@@ -78,16 +78,14 @@ std::string text(const Case& c) {
 
 const bool kRegistered = [] {
   std::vector<Variant> variants(std::begin(kVariants), std::end(kVariants));
-  variants.push_back(kInt8);
-  for (const Variant& v : variants) {
-    bool on_cpu = false;
-    if constexpr (MFS_HAVE_CPU != 0) on_cpu = has_conv(Cpu{}, v.dtype);
+  variants.insert(variants.end(), std::begin(kNarrowVariants), std::end(kNarrowVariants));
+  for (const Variant& v : variants)
     for (const Case& c : kCases) {
       const Conv problem = problem_of(c, v);
+      const auto possible = [problem](const auto& device) { return can_measure(device, problem); };
       add(
-          "conv " + text(c), v, [=, count = c.count](auto& bench) { measure_conv(bench, problem, count); }, on_cpu);
+          "conv " + text(c), v, [=, count = c.count](auto& bench) { measure_conv(bench, problem, count); }, possible);
     }
-  }
   return true;
 }();
 

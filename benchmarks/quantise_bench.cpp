@@ -1,5 +1,7 @@
 #include "kernels/quantise.h"
 
+#include <type_traits>
+
 #include "benchmarks/support/bench.h"
 
 namespace mfs::bench {
@@ -17,7 +19,10 @@ const bool kRegistered = [] {
         const auto next = [&] { return Quantise{src.next(), 0.01f, dst.next()}; };
         bench.measure(cost(next()), v.dtype, [&] { return run(bench.device(), next()); });
       };
-      add("quantise " + to_string(shape), v, body, v.dtype == DType::kF32);
+      const auto possible = [dtype = v.dtype](const auto& device) {
+        return std::is_same_v<decltype(device), const Cuda&> || dtype == DType::kF32;
+      };
+      add("quantise " + to_string(shape), v, body, possible);
     }
   }
   return true;

@@ -11,10 +11,12 @@ Every engine runs from the normalised input to the logit, in f16 or bf16, channe
     graph, fused      both
     compiled          torch.compile, max-autotune, frozen weights, static shapes, of the reference network
     compiled, rewritten   the same with the pyramid head rewritten
+    XLA               JAX, compiled for static shapes, pyramid head rewritten; where this Python has JAX and that has the device
     MFS               mfs_cuda_network_bench, kernels in the CUDA graph; before and after all others
 
-Nothing is timed before its probabilities have come close to those of the f32 reference. Prints a Markdown table. With
---device cpu everything but the graphs and MFS runs, torch.compile only as far as tracing: a check of this script.
+Nothing is timed before its probabilities have come close to those of the f32 reference; XLA's logits must also be PyTorch's.
+XLA has no events to be timed by: its figure is the wall time of runs in a row, divided by their number. Prints a Markdown table.
+With --device cpu everything but the graphs and MFS runs, torch.compile only as far as tracing: a check of this script.
 """
 
 import argparse
@@ -145,6 +147,36 @@ def compiled(network, options):
     return torch.compile(network, mode="max-autotune", dynamic=False, fullgraph=True)
 
 
+class Xla:
+    """The network in JAX."""
+
+    IN_A_ROW = 10  # runs that are queued before any is waited for, which hides launches
+    LIMIT = 0.03  # of the root mean square of the logits, between two ways to round to 16 bits
+
+    def __init__(self, network, x, device):
+        from jax_network import Compiled
+
+        self.compiled, self.device = Compiled(network, x, device), x.device
+        expected, logit = network(x).float(), self()
+        difference = float((logit - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+        if not difference <= self.LIMIT:
+            raise RuntimeError(f"logits differ from PyTorch's by {difference:.1%}")
+
+    def __call__(self):
+        return torch.from_numpy(self.compiled.logit()).to(self.device)
+
+    def milliseconds(self, options):
+        for _ in range(options.warm_up):
+            self.compiled.wait_for(self.compiled.queue())
+        times = []
+        for _ in range(-(-options.runs // self.IN_A_ROW)):
+            begin = time.perf_counter()
+            last = [self.compiled.queue() for _ in range(self.IN_A_ROW)][-1]
+            self.compiled.wait_for(last)
+            times.append(1e3 * (time.perf_counter() - begin) / self.IN_A_ROW)
+        return times
+
+
 def engines(options):
     """{name: function of (network, input) that returns a function without arguments}. Networks are folded and converted."""
     every = {
@@ -153,6 +185,7 @@ def engines(options):
         "compiled": lambda n, x: (lambda f: lambda: f(x))(compiled(n, options)),
         "compiled, rewritten": lambda n, x: (lambda f: lambda: f(x))(compiled(Fused(n, plain_relu, plain_add_relu), options)),
     }
+    every["XLA"] = lambda n, x: Xla(n, x, options.device)
     if options.device == "cuda":
         every["graph"] = lambda n, x: Captured(lambda: n(x))
         every["graph, fused"] = lambda n, x: (lambda f: Captured(lambda: f(x)))(Fused(n))
@@ -161,6 +194,8 @@ def engines(options):
 
 def milliseconds(run, options):
     """Of each of so many runs."""
+    if isinstance(run, Xla):
+        return run.milliseconds(options)
     for _ in range(options.warm_up):
         run()
     if options.device == "cpu":

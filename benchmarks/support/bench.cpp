@@ -10,6 +10,7 @@ namespace {
 struct Kept {
   std::string name;
   std::function<void(benchmark::State&)> body;
+  std::function<bool()> possible;
 };
 std::vector<Kept>& kept(const Cpu*) {
   static std::vector<Kept> all;
@@ -23,6 +24,7 @@ std::vector<Kept>& kept(const Cuda*) {
 template <typename Device>
 void register_kept(const Device* device) {
   for (const Kept& k : kept(device)) {
+    if (!k.possible()) continue;
     const auto guarded = [body = k.body](benchmark::State& state) {
       try {
         body(state);
@@ -42,16 +44,18 @@ Settings& settings() {
 }
 
 std::string to_string(const Variant& v) {
-  std::string text = v.dtype == DType::kU8 ? "int8" : name_of(v.dtype);
+  std::string text = v.dtype == DType::kU8 ? "int8" : v.dtype == DType::kE4m3 ? "fp8" : name_of(v.dtype);
   if (v.batch > 1) text.append("x").append(std::to_string(v.batch));
   return text;
 }
 
-void keep(const Cpu* device, const std::string& name, std::function<void(benchmark::State&)> body) {
-  kept(device).push_back({name, std::move(body)});
+void keep(const Cpu* device, const std::string& name, std::function<void(benchmark::State&)> body,
+          std::function<bool()> possible) {
+  kept(device).push_back({name, std::move(body), std::move(possible)});
 }
-void keep(const Cuda* device, const std::string& name, std::function<void(benchmark::State&)> body) {
-  kept(device).push_back({name, std::move(body)});
+void keep(const Cuda* device, const std::string& name, std::function<void(benchmark::State&)> body,
+          std::function<bool()> possible) {
+  kept(device).push_back({name, std::move(body), std::move(possible)});
 }
 void register_all(const Cpu* device) { register_kept(device); }
 void register_all(const Cuda* device) { register_kept(device); }
@@ -76,7 +80,7 @@ void run_turns(benchmark::State& state, const Problem& problem, Stopwatch& ours,
   state.counters["flops"] = flops;
   state.counters["GB/s"] = bytes / time * 1e-9;
   state.counters["TFLOP/s"] = flops / time * 1e-12;
-  if (problem.dtype != DType::kU8)  // whose peak is not measured
+  if (!is_narrow(problem.dtype))  // whose peak is not measured
     state.counters["% of peak"] = 100 * settings().card.least_seconds(problem.cost, problem.dtype) / time;
   state.counters["count"] = problem.count;
   std::string label = problem.algorithm;

@@ -53,38 +53,41 @@ class Bench {
   Device device_;
 };
 
-// A case of one device, kept until register_all() gives those of the chosen device to Google Benchmark.
-void keep(const Cpu*, const std::string& name, std::function<void(benchmark::State&)> body);
-void keep(const Cuda*, const std::string& name, std::function<void(benchmark::State&)> body);
+// A case of one device, kept until register_all() gives those of the chosen device that are possible to Google Benchmark.
+void keep(const Cpu*, const std::string& name, std::function<void(benchmark::State&)> body, std::function<bool()> possible);
+void keep(const Cuda*, const std::string& name, std::function<void(benchmark::State&)> body, std::function<bool()> possible);
 void register_all(const Cpu*);
 void register_all(const Cuda*);
 
-template <typename Device, typename Body>
-void add_to(const Device* device, const std::string& name, Body body) {
-  keep(device, name, [body](benchmark::State& state) {
+inline constexpr auto kAlways = [](const auto&) { return true; };
+
+template <typename Device, typename Body, typename Possible>
+void add_to(const Device* device, const std::string& name, Body body, Possible possible) {
+  const auto measure = [body](benchmark::State& state) {
     Bench<Device> bench(state);
     body(bench);
-  });
+  };
+  keep(device, name, measure, [device, possible] { return possible(chosen(device)); });
 }
 
 // At static initialisation, on each backend of this build: `body` takes a Bench of any device and measures once.
 template <typename Body>
 bool add(const std::string& name, Body body) {
-  if constexpr (MFS_HAVE_CPU != 0) add_to(static_cast<const Cpu*>(nullptr), name, body);
-  if constexpr (MFS_HAVE_CUDA != 0) add_to(static_cast<const Cuda*>(nullptr), name, body);
+  if constexpr (MFS_HAVE_CPU != 0) add_to(static_cast<const Cpu*>(nullptr), name, body, kAlways);
+  if constexpr (MFS_HAVE_CUDA != 0) add_to(static_cast<const Cuda*>(nullptr), name, body, kAlways);
   return true;
 }
 
-// The same where the variant is taken; its text ends the name.
-template <typename Body>
-bool add(const std::string& name, const Variant& v, Body body, bool on_cpu = true) {
+// The same where the variant is taken; its text ends the name. possible(device) is asked when the device is known.
+template <typename Body, typename Possible = decltype(kAlways)>
+bool add(const std::string& name, const Variant& v, Body body, Possible possible = kAlways) {
   const std::string full = name + " " + to_string(v);
   constexpr const Cpu* kCpu = nullptr;
   constexpr const Cuda* kCuda = nullptr;
   if constexpr (MFS_HAVE_CPU != 0)
-    if (on_cpu && takes(kCpu, v)) add_to(kCpu, full, body);
+    if (takes(kCpu, v)) add_to(kCpu, full, body, possible);
   if constexpr (MFS_HAVE_CUDA != 0)
-    if (takes(kCuda, v)) add_to(kCuda, full, body);
+    if (takes(kCuda, v)) add_to(kCuda, full, body, possible);
   return true;
 }
 

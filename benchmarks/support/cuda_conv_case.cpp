@@ -19,7 +19,7 @@ constexpr int kChoices = 8;  // of a library's heuristics, each tried before the
 // The problem's parameters in f32 and as the libraries want them.
 struct Filters {
   std::vector<float> weights, bias;                  // (cout, cin, kernel, kernel)
-  std::vector<std::byte> channels_last, bias_bytes;  // (cout, kernel, kernel, cin), of the problem's type
+  std::vector<std::byte> channels_last, bias_bytes;  // (cout, kernel, kernel, cin), of the problem's type unless that is narrow
 
   explicit Filters(const Conv& c) {
     const std::int64_t taps = std::int64_t{c.kernel} * c.kernel, cin = c.src.c, all = c.dst.c * taps * cin;
@@ -28,6 +28,7 @@ struct Filters {
     const float scale = 1 / std::sqrt(static_cast<float>(taps * cin));
     for (std::int64_t i = 0; i < all; ++i) weights.push_back(scale * values[i]);
     for (int i = 0; i < c.dst.c; ++i) bias.push_back(values[i % all]);
+    if (is_narrow(c.dtype)) return;
     std::vector<float> moved;
     moved.reserve(weights.size());
     for (std::int64_t o = 0; o < c.dst.c; ++o)
@@ -66,13 +67,14 @@ class OwnConvs {
 
 // What all of them read and write. All copies of a tensor hold the same.
 struct Data {
-  RotatingTensor src, residual, dst;
+  RotatingTensor src, residual, dst, copy;
   RotatingBuffer weights, bias;
 
   Data(const Bench<Cuda>& bench, const Conv& c, const Filters& filters)
       : src(bench.tensor(c.src, c.dtype)),
-        residual(bench.tensor(c.residual ? c.dst : Shape{}, c.dtype)),
-        dst(bench.tensor(c.dst, c.dtype)),
+        residual(bench.tensor(c.residual ? c.dst : Shape{}, dst_dtype(c))),
+        dst(bench.tensor(c.dst, dst_dtype(c))),
+        copy(bench.tensor(c.copy_scale > 0 ? c.dst : Shape{}, c.dtype)),
         weights(bench.device(), filters.channels_last),
         bias(bench.device(), filters.bias_bytes) {}
 };
@@ -156,23 +158,33 @@ void say_once(const std::string& why) {
 
 }  // namespace
 
-void measure_conv(Bench<Cuda>& bench, const Conv& problem, int count) {
+void measure_conv(Bench<Cuda>& bench, const Conv& wanted, int count) {
   const Cuda& cuda = bench.device();
+  Conv problem = wanted;
+  const bool narrow = is_narrow(problem.dtype);
+  if (narrow) problem.wide = DType::kF16;
+  if (narrow && problem.residual) problem.copy_scale = problem.src_scale;
   const Filters filters(problem);
   OwnConvs convs(cuda, problem, filters);
   Data data(bench, problem, filters);
   const Memory scratch = bench.memory(convs.next().scratch_bytes());
   const Run own = [&](const View& src, const View& residual, const MutView& dst) {
-    return convs.next().run(cuda, {src, residual, {}, dst, scratch.data()});
+    return convs.next().run(cuda,
+                            {src, residual, {}, dst, scratch.data(), problem.copy_scale > 0 ? data.copy.next() : MutView()});
   };
   std::vector<ConvPeers> libraries;
-  libraries.push_back(cudnn_peers(problem, kChoices));
-  if (problem.kernel == 1 && problem.stride == 1) libraries.push_back(cublaslt_peers(problem, kChoices));
+  if (narrow) {
+    say_once("neither library is asked for int8 and fp8");
+  } else {
+    libraries.push_back(cudnn_peers(problem, kChoices));
+    if (problem.kernel == 1 && problem.stride == 1) libraries.push_back(cublaslt_peers(problem, kChoices));
+  }
   std::size_t workspace_bytes = 256;
   for (const ConvPeers& peers : libraries)
     for (const auto& choice : peers.choices) workspace_bytes = std::max(workspace_bytes, choice->workspace_bytes());
   const Memory workspace = bench.memory(workspace_bytes);
-  const std::vector<float> ours = result_of(cuda, data, problem, own);
+  std::vector<float> ours;
+  if (!libraries.empty()) ours = result_of(cuda, data, problem, own);
   std::vector<Rival> rivals;
   for (const ConvPeers& peers : libraries) {
     std::string why = peers.why_none;

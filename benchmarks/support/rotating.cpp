@@ -7,6 +7,7 @@
 #include "benchmarks/support/bench.h"
 #include "kernels/bfloat16.h"
 #include "kernels/float16.h"
+#include "kernels/float8.h"
 #include "runtime/aligned_buffer.h"
 
 namespace mfs::bench {
@@ -29,6 +30,8 @@ std::vector<std::byte> random_elements(std::int64_t elements, DType dtype) {
       reinterpret_cast<BFloat16*>(bytes.data())[i] = BFloat16(uniform(random));
     } else if (dtype == DType::kF16) {
       reinterpret_cast<Float16*>(bytes.data())[i] = Float16(uniform(random));
+    } else if (dtype == DType::kE4m3) {
+      reinterpret_cast<Float8E4m3*>(bytes.data())[i] = Float8E4m3(uniform(random));
     } else {
       bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(random() >> 8);
     }

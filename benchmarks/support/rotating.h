@@ -1,6 +1,7 @@
 // Data of benchmarks: buffers that defeat the cache.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -38,7 +39,7 @@ class Memory {
   void (*write_)(void* to, const void* from, std::size_t bytes) = nullptr;
 };
 
-// Values from -1 to 1 (bytes: 0 to 255); after a million they repeat.
+// Values from -1 to 1 (u8: 0 to 255); after a million they repeat.
 std::vector<std::byte> random_elements(std::int64_t elements, core::DType dtype);
 
 // As many copies of a buffer as together exceed the cache several times: next() walks through them, so that a memory-bound
@@ -64,7 +65,7 @@ class RotatingBuffer {
   std::byte* next();
 
  private:
-  static std::size_t stride_of(std::size_t bytes) { return (bytes + 255) / 256 * 256; }
+  static std::size_t stride_of(std::size_t bytes) { return (std::max<std::size_t>(bytes, 1) + 255) / 256 * 256; }
   static int copies_of(std::size_t stride);
   void fill(std::span<const std::byte> content) const;
 
