@@ -3,7 +3,7 @@
 # limit, a failing one does not stop the later ones, and none begins that could not end before the whole limit. Ends with one
 # short table. Needs the programs of a build with MFS_CUDA=ON, MFS_TESTS=ON and MFS_BENCHMARKS=ON and those of the target
 # simt_conformance_hardware; of the machine only the driver. Used where they are there: compute-sanitizer, the libraries cuDNN and
-# cuBLASLt (of a CUDA toolkit or of Python packages), PyTorch.
+# cuBLASLt (of a CUDA toolkit or of Python packages), PyTorch and JAX.
 #
 #   benchmarks/gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]
 #
@@ -77,6 +77,10 @@ bench convolutions 45 '^conv .* f16/'
 detail convolutions '^(device|measured|no peer|f16)'
 bench convolutions_x16 60 '^conv .* f16x16/'
 detail convolutions_x16 '^(no peer|f16)'
+bench convolutions_narrow 30 '^conv .* (int8|fp8)/'
+detail convolutions_narrow '^(no peer|int8|fp8|conv layer3)'
+bench convolutions_narrow_x16 30 '^conv .* (int8|fp8)x16/'
+detail convolutions_narrow_x16 '^(int8|fp8|conv layer3)'
 bench operations 45 '^(concat|max_pool|pyramid_.*|quantise|resize_bilinear|squeeze_excite|stem) .* (f16|f16x16|f32)/'
 detail operations 'f16x16'
 bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|background_blur)'

@@ -17,7 +17,7 @@ def run(*command):
 def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
+        report, narrow = Path(folder) / "report.json", Path(folder) / "narrow.json"
         cases = "^squeeze_excite .*x4x4x.* f16"  # a convolution would take minutes
         done = run(program, "--device", "cuda", "--benchmark_min_time=0.0001", f"--benchmark_filter={cases}",
                    f"--benchmark_out={report}", "--benchmark_out_format=json")  # fmt: skip
@@ -32,6 +32,13 @@ def main():
                 assert r[counter] > 0, (name, counter)
             assert "peer us" not in r, name
         assert runs["squeeze_excite 1x4x4x256 f16"]["flops"] >= 4 * 256 * 16, runs
+
+        cases = "^conv layer5.stages.0.1 .* fp8/"  # of one pixel
+        done = run(program, "--device", "cuda", "--benchmark_min_time=0.0001", f"--benchmark_filter={cases}",
+                   f"--benchmark_out={narrow}", "--benchmark_out_format=json")  # fmt: skip
+        assert done.returncode == 0 and "no peer" in done.stdout, done.stdout + done.stderr
+        (only,) = json.loads(narrow.read_text())["benchmarks"]
+        assert only["flops"] == 2 * 2304 * 576 and ", fp8" in only["label"], only
 
         means = run(sys.executable, ROOT / "benchmarks" / "plot.py", report)
         assert means.returncode == 0 and means.stdout == "", means.stdout + means.stderr
