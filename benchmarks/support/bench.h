@@ -61,8 +61,8 @@ void register_all(const Cuda*);
 
 inline constexpr auto kAlways = [](const auto&) { return true; };
 
-template <typename Device, typename Body, typename Possible>
-void add_to(const Device* device, const std::string& name, Body body, Possible possible) {
+template <typename Device, typename Body, typename Possible = decltype(kAlways)>
+void add_to(const Device* device, const std::string& name, Body body, Possible possible = kAlways) {
   const auto measure = [body](benchmark::State& state) {
     Bench<Device> bench(state);
     body(bench);
@@ -73,8 +73,8 @@ void add_to(const Device* device, const std::string& name, Body body, Possible p
 // At static initialisation, on each backend of this build: `body` takes a Bench of any device and measures once.
 template <typename Body>
 bool add(const std::string& name, Body body) {
-  if constexpr (MFS_HAVE_CPU != 0) add_to(static_cast<const Cpu*>(nullptr), name, body, kAlways);
-  if constexpr (MFS_HAVE_CUDA != 0) add_to(static_cast<const Cuda*>(nullptr), name, body, kAlways);
+  if constexpr (MFS_HAVE_CPU != 0) add_to(static_cast<const Cpu*>(nullptr), name, body);
+  if constexpr (MFS_HAVE_CUDA != 0) add_to(static_cast<const Cuda*>(nullptr), name, body);
   return true;
 }
 
