@@ -108,6 +108,8 @@ def main():
     scores, good = Scores(arguments.csv, arguments.precisions), True
     for folder in arguments.folders:
         truths = sorted((folder / "gt").glob("*.png"))
+        if not truths:
+            sys.exit(f"{folder} has no gt/*.png")
         count = min(arguments.limit or len(truths), len(truths))
         truths = [truths[i * len(truths) // count] for i in range(count)]
         for truth in truths:
