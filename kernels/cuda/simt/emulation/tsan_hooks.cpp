@@ -66,6 +66,12 @@ void __tsan_write_range(void* p, size_t bytes) { access(p, bytes, emulation::Tou
 // Of host code beside the kernels (reference counts); kernels use the wrappers of atomics.h.
 int __tsan_atomic32_fetch_add(volatile int* p, int value, int order);
 int __tsan_atomic32_fetch_add(volatile int* p, int value, int) { return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST); }
+int __tsan_atomic32_load(const volatile int* p, int order);
+int __tsan_atomic32_load(const volatile int* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
+int __tsan_atomic32_compare_exchange_weak(volatile int* p, int* expected, int value, int order, int failure_order);
+int __tsan_atomic32_compare_exchange_weak(volatile int* p, int* expected, int value, int, int) {
+  return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, void* p);
 void __ubsan_handle_type_mismatch_v1(TypeMismatch* data, void* p) { misaligned(data, p); }
 }
