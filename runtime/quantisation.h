@@ -11,7 +11,7 @@
 namespace mfs::core {
 
 // Convolutions are computed in int8 or fp8 where what they read cannot be negative and is a map, not pooled context; the stem,
-// which reads the photo, and convolutions from or to channels that are no multiple of 16, as of score maps, are not. So all
+// which reads the photo, in fp8 layer1, and convolutions from or to channels that are no multiple of 16, as of score maps, are not. So all
 // that is added (shortcuts), scaled, pooled or shown stays as it is.
 
 // A value that such convolutions read.
@@ -19,7 +19,7 @@ struct QuantisedValue {
   std::string name;    // under which its range is kept: of the operation that writes it
   std::size_t writer;  // that operation
 };
-// In order of their writers. The network may have been made to share buffers.
+// Those of int8, which include fp8's, in order of their writers. The network may have been made to share buffers.
 std::vector<QuantisedValue> quantised_values(const Lowered& network);
 
 struct QuantiseOptions {

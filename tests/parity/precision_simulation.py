@@ -181,7 +181,8 @@ class Simulation:
 
         for op in self.ops:
             if op.kind == "conv" and fits(op.src) and (op.joined is None or fits(op.joined)) and op.channels % CHANNELS == 0:
-                op.narrow = not keep(op.name)
+                too_coarse = self.precision == "fp8" and op.name.startswith("layer1.")
+                op.narrow = not too_coarse and not keep(op.name)
                 for value in {op.src, op.joined} - {None} if op.narrow else ():
                     range_ = np.float32(calibration["ranges"][self.name_of(value)])
                     self.scales[value] = range_ / np.float32(LARGEST[self.precision])
