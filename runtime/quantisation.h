@@ -11,8 +11,8 @@
 namespace mfs::core {
 
 // Convolutions are computed in int8 or fp8 where what they read cannot be negative and is a map, not pooled context; the stem,
-// which reads the photo, in fp8 layer1, and convolutions from or to channels that are no multiple of 16, as of score maps, are not. So all
-// that is added (shortcuts), scaled, pooled or shown stays as it is.
+// which reads the photo, layer1 in fp8, and convolutions from or to channels that are no multiple of 16, as of score maps, are
+// not. So all that is added (shortcuts), scaled, pooled or shown stays as it is.
 
 // A value that such convolutions read.
 struct QuantisedValue {
