@@ -95,7 +95,7 @@ network() {
 }
 for weights in "$@"; do
   title=$(basename "$weights" .safetensors)
-  network "network_$title" "$weights" --steps
+  network "network_$title" "$weights" --steps --repeat 1000
   network "network_${title}_2_streams" "$weights" --streams 2
   network "network_${title}_x16" "$weights" --batch 16
   if head -c 1000000 "$weights" | grep -q -a 'mfs\.calibration'; then
