@@ -113,7 +113,7 @@ for weights in "$@"; do
 done
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
-small='--test-case=max_pool*,conv with*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*'
+small='--test-case=max_pool*,conv with*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*,stem*,sums*'
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 for tool in memcheck racecheck initcheck synccheck; do
   stage "sanitizer_$tool" 30 "${sanitizer:-compute-sanitizer}" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" "$small"

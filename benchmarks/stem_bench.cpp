@@ -15,9 +15,11 @@ void fill(float* weights, float*, float* bias) {
   for (int i = 0; i < kStem + kInit; ++i) bias[i] = static_cast<float>(i % 5);
 }
 
+Stem stem_for(const Variant& v) { return {{v.batch, 512, 512, 4}, v.dtype, {{kStem, 3}, {kInit, 2}}}; }
+
 void measure(Bench<Cuda>& bench, const Variant& v) {
   const Cuda& cuda = bench.device();
-  const Stem stem{{v.batch, 512, 512, 4}, v.dtype, {{kStem, 3}, {kInit, 2}}};
+  const Stem stem = stem_for(v);
   Conv conv{.src = stem.src, .dst = {v.batch, 256, 256, kStem + kInit}, .kernel = 7, .stride = 2, .pad = 3, .dtype = v.dtype};
   conv.relu = true;
   RotatingTensor src = bench.tensor(stem.src, v.dtype), between = bench.tensor(conv.dst, v.dtype);
@@ -52,8 +54,9 @@ const bool kRegistered = [] {
   for (const Variant& v : kVariants) {
     constexpr const Cuda* kCuda = nullptr;
     if (!takes(kCuda, v)) continue;
-    add_to(kCuda, "stem " + to_string(Shape{v.batch, 512, 512, 4}) + " " + to_string(v),
-           [=](Bench<Cuda>& bench) { measure(bench, v); });
+    add_to(
+        kCuda, "stem " + to_string(stem_for(v).src) + " " + to_string(v), [=](Bench<Cuda>& bench) { measure(bench, v); },
+        [=](const Cuda& cuda) { return has_stem(cuda, stem_for(v)); });
   }
   return true;
 }();

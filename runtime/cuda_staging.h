@@ -58,7 +58,7 @@ inline void copy_rows(void* to, std::int64_t to_stride, const void* from, std::i
 
 // Rows of `bytes` to dense rows on the device, through as many in pinned memory, about `band` bytes at a time: while some are
 // on their way, the next ones are copied.
-inline constexpr std::int64_t kUploadBand = 2 << 20;
+inline constexpr std::int64_t kUploadBand = 2 << 20;  // an estimate: long beside what a copy costs to begin
 inline Status upload_rows(const Cuda& cuda, std::byte* device, std::byte* pinned, const void* from, std::int64_t from_stride,
                           std::int64_t bytes, int rows, std::int64_t band = kUploadBand) {
   const auto rows_of_band = static_cast<int>(std::clamp<std::int64_t>(band / bytes, 1, rows));

@@ -167,7 +167,9 @@ ConvArguments StepBinder<Device>::arguments_of(const ConvStep& s, std::size_t op
 template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvStep& s) {
   const Conv problem = problem_of(network_, s);
-  return {{network_.ops[i].name, conv_name(problem, s.window), convs_[i]->algorithm(), cost(problem)},
+  Cost all = cost(problem);
+  if (s.sums) all.bytes_written += view(s.sums).bytes();
+  return {{network_.ops[i].name, conv_name(problem, s.window), convs_[i]->algorithm(), all},
           [conv = convs_[i], arguments = arguments_of(s, i)](const Device& device) { return conv->run(device, arguments); }};
 }
 

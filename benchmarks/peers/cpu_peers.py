@@ -148,7 +148,8 @@ class MfsEngine:
         arguments += ["--size", f"{width}x{height}", "--photo", f"{width}x{height}"]
         command = [str(program), *map(str, arguments)]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        self.said = tempfile.TemporaryFile("w+")  # a pipe that nobody empties would stop it one day
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self.said, text=True)
         self.milliseconds()  # raises where the processor has no such precision
 
     def milliseconds(self):
@@ -158,7 +159,9 @@ class MfsEngine:
             self.process.stdin.flush()
             answer = self.process.stdout.readline()
         if not answer:
-            said = self.process.communicate()[1].strip().splitlines()
+            self.process.communicate()
+            self.said.seek(0)
+            said = self.said.read().strip().splitlines()
             raise RuntimeError(said[-1] if said else f"mfs_network_bench ended with status {self.process.returncode}")
         return json.loads(answer)["infer"]
 

@@ -70,7 +70,7 @@ bool can_use(const HopperTileModel& tile, DType dtype, int steps) {
 }
 
 bool is_for(const HopperTuned& t, const Conv& c) {
-  return t.dtype == c.dtype && t.src == c.src && t.cout == c.dst.c && t.kernel == c.kernel && t.stride == c.stride &&
+  return !c.sums && t.dtype == c.dtype && t.src == c.src && t.cout == c.dst.c && t.kernel == c.kernel && t.stride == c.stride &&
          t.dilation == c.dilation && t.joined == c.joined.c && t.residual == c.residual;
 }
 

@@ -15,7 +15,7 @@ namespace MFS_SIMT_BACKEND {
 // many as of ours.
 constexpr int kMostParts = 32;        // an estimate
 constexpr unsigned kGateBlocks = 2;   // per multiprocessor
-constexpr unsigned kGateCluster = 4;  // whole on the two SMs of a TPC
+constexpr unsigned kGateCluster = 4;  // an estimate: whole on the two SMs of a TPC
 
 struct SqueezeParams {
   int channels, pitch;

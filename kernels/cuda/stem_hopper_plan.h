@@ -21,7 +21,8 @@ struct StemPlan {
 };
 
 inline StemPlan stem_plan(const Stem& stem, int multiprocessors) {
-  constexpr double kOverhead = 2;  // of a tile, in rows of the convolution: 3x3 pooling's additional one, the first loads
+  constexpr double kOverhead =
+      2;  // an estimate, of a tile, in rows of the convolution: 3x3 pooling's additional one, the first loads
   int chunks = 0;
   for (const StemPart& part : stem.parts) chunks += stem_chunks(part);
   const int height = stem.src.h / 4, most_slots = std::max(1, multiprocessors / chunks);

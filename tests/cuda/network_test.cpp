@@ -385,6 +385,21 @@ TEST_CASE("two streams compute the bits of one, whatever runs first, and in a ca
 #endif
 }
 
+#if MFS_EMULATED
+TEST_CASE("two streams compute the bits of one in int8, with narrow copies, sums and quantised values") {
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  PackCache packs;
+  CudaPlanOptions options{.height = 64, .width = 64, .device = *hopper_device(), .host_threads = 2};
+  options.calibration = &*file->calibration();
+  const CudaExecutor one(*file, packs, options);
+  options.streams = 2;
+  const CudaExecutor two(*file, packs, options);
+  const CudaStream stream;
+  Machine machine(kRandom);
+  CHECK(logit_of(two, &machine) == logit_of(one, stream.on(options.device).stream));
+}
+#endif
+
 TEST_CASE("a mask is what the probability says, with any distance of rows") {
   const GoldenNetwork golden("multi");
   const auto file = WeightsFile::open(golden.weights_path);

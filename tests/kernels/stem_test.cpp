@@ -173,6 +173,10 @@ TEST_CASE("stem: problems without a kernel") {
 
 TEST_CASE("stem: the network's fills a GPU once") {
   const Stem stem{{1, 512, 512, 4}, DType::kF16, {{64, 3}, {256, 2}}};
+  const Cost all = cost(stem);
+  CHECK(all.flops == std::int64_t{2} * 256 * 256 * 320 * 196);
+  CHECK(all.bytes_read == 512 * 512 * 4 * 2 + 320 * 196 * 2 + 320 * 4);
+  CHECK(all.bytes_written == 128 * 128 * 320 * 2);
   const StemPlan plan = stem_plan(stem, 132);
   CHECK(plan.rows == 3);
   CHECK(plan.slots == 43);  // of each of three chunks of channels

@@ -10,6 +10,7 @@ Exit status 1 if a set's mean IoU is further from that of the first precision th
 
 import argparse
 import csv
+import hashlib
 import json
 import re
 import sys
@@ -33,16 +34,17 @@ LIMITS = {"f16": 0.05, "int8": 0.3, "fp8": 0.3}  # points
 class Scores:
     """Of every photo: the IoU at each precision, and of each mask with the first precision's. In a CSV file, if it has a name."""
 
-    def __init__(self, path, precisions):
+    def __init__(self, path, precisions, computed):
+        """`computed`: what else the scores depend on, in a few characters, so that no others are gone on from."""
         self.path, self.rows = path, {}
-        self.columns = ["set", "name", *precisions, *(f"{p} with {precisions[0]}" for p in precisions[1:])]
+        self.columns = ["set", f"name ({computed})", *precisions, *(f"{p} with {precisions[0]}" for p in precisions[1:])]
         if path and path.exists():
             with open(path, newline="") as file:
                 reader = csv.DictReader(file)
                 if reader.fieldnames != self.columns:
                     sys.exit(f"{path} has other columns: {', '.join(reader.fieldnames or [])}")
                 for row in reader:
-                    self.rows[row["set"], row["name"]] = [float(row[c]) for c in self.columns[2:]]
+                    self.rows[row["set"], row[self.columns[1]]] = [float(row[c]) for c in self.columns[2:]]
         elif path:
             self.append(self.columns)
 
@@ -105,7 +107,9 @@ def main():
         networks = [Simulation(tensors, meta["network"], p, meta["calibration"], keep) for p in arguments.precisions]
     except ValueError as error:
         sys.exit(f"{arguments.weights}: {error}")
-    scores, good = Scores(arguments.csv, arguments.precisions), True
+    narrow = [[op.name for op in network.ops if op.narrow] for network in networks]
+    computed = hashlib.sha256(arguments.weights.read_bytes() + repr(narrow).encode()).hexdigest()[:8]
+    scores, good = Scores(arguments.csv, arguments.precisions, computed), True
     for folder in arguments.folders:
         truths = sorted((folder / "gt").glob("*.png"))
         if not truths:

@@ -223,14 +223,17 @@ class Simulation:
         )
 
     @torch.no_grad()
-    def __call__(self, x, record=None):
-        """`record`, if given, is a dict that receives what the operations write, by name, as the engine keeps it (wide)."""
+    def __call__(self, x, record=None, others=None):
+        """`record`, if given, is a dict that receives what the operations write, by name, as the engine keeps it (wide); `others`
+        one of values that later operations read instead of those of that name."""
         self.raw, self.rounded, self.narrow_values = {0: x.contiguous(memory_format=torch.channels_last)}, {}, {}
         for index, op in enumerate(self.ops):
             if op.kind != "input":
                 self.raw[index] = getattr(self, f"run_{op.kind}")(op)
             if record is not None and index not in self.direct:
                 record[op.name] = self.value(index) if op.kind not in ("bins", "prior", "head") else self.raw[index]
+            if others is not None and op.name in others:
+                self.raw[index] = self.rounded[index] = others[op.name]
             for value in (op.src, op.residual, op.joined, *op.others):
                 if value is not None and self.last_read[value] == index:
                     for held in (self.raw, self.rounded, self.narrow_values):
