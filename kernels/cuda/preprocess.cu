@@ -15,6 +15,7 @@ namespace MFS_SIMT_BACKEND {
 namespace {
 
 constexpr int kTileWidth = 32, kTileHeight = 8;  // outputs of a block, a warp each row
+constexpr int kTileBlocks = 4;                   // per multiprocessor: leaves registers enough on every target
 constexpr int kPiece = 1024;                     // column sums that a warp keeps: 32 outputs when shrinking 10 times
 constexpr int kGroup = 4;                        // neighbouring bytes of a lane
 
@@ -109,7 +110,7 @@ MFS_DEVICE float guidance_at(const GuidanceParams& g, const Taps& taps, int x, i
 }
 
 template <class T>
-MFS_KERNEL void MFS_LAUNCH_BOUNDS(kTileWidth* kTileHeight)
+MFS_KERNEL void MFS_LAUNCH_BOUNDS(kTileWidth* kTileHeight, kTileBlocks)
     preprocess_kernel(T* dst, const MFS_GRID_CONSTANT PreprocessParams p) {
   simt::grid_dependency_wait();
   const int tiles = (p.x.positions + kTileWidth - 1) / kTileWidth, tile = static_cast<int>(simt::block_index().x);
