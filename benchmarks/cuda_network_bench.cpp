@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "kernels/error.h"
 #include "runtime/cuda_executor.h"
@@ -36,21 +38,26 @@ Spread spread_of(std::vector<double> samples) {
   return {samples[samples.size() / 2], samples[samples.size() * 99 / 100]};
 }
 
-// Microseconds of each of `repeat` runs of `queue`, by events in the stream.
-template <typename Queue>
-Spread timed(const Cuda& cuda, int repeat, const Queue& queue) {
+using Queue = std::function<Status()>;
+
+// Microseconds of each of `repeat` runs of every queue, turn by turn, by events in the stream.
+std::vector<Spread> timed(const Cuda& cuda, int repeat, const std::vector<Queue>& queues) {
   constexpr int kWarmUp = 10;
-  for (int i = 0; i < kWarmUp; ++i) require(queue());
-  const std::vector<CudaEvent> events(static_cast<std::size_t>(repeat) + 1);
+  for (int i = 0; i < kWarmUp; ++i)
+    for (const Queue& queue : queues) require(queue());
+  const std::vector<CudaEvent> events(static_cast<std::size_t>(repeat) * queues.size() + 1);
   require(events[0].record(cuda));
   for (std::size_t i = 1; i < events.size(); ++i) {
-    require(queue());
+    require(queues[(i - 1) % queues.size()]());
     require(events[i].record(cuda));
   }
   require(wait(cuda));
-  std::vector<double> samples;
-  for (std::size_t i = 1; i < events.size(); ++i) samples.push_back(1e3 * events[i].milliseconds_since(events[i - 1]));
-  return spread_of(samples);
+  std::vector<std::vector<double>> samples(queues.size());
+  for (std::size_t i = 1; i < events.size(); ++i)
+    samples[(i - 1) % queues.size()].push_back(1e3 * events[i].milliseconds_since(events[i - 1]));
+  std::vector<Spread> spreads;
+  for (const std::vector<double>& of_queue : samples) spreads.push_back(spread_of(of_queue));
+  return spreads;
 }
 
 // A photo of no particular content in host memory, and the requests to run it, as many as a batch has.
@@ -72,14 +79,6 @@ struct Photo {
   RunRequest request;
   std::vector<RunRequest> requests;
 };
-
-// The peer of two streams.
-Spread on_one_stream(const WeightsFile& file, PackCache& packs, CudaPlanOptions plan, const Options& o) {
-  plan.streams = 1;
-  CudaExecutor executor(file, packs, plan);
-  require(executor.run(Photo(o.photo, o.batch).requests));
-  return timed(executor.cuda(), o.repeat, [&] { return executor.queue_infer(executor.cuda()); });
-}
 
 Spread click_to_mask(CudaExecutor& executor, const Options& o) {
   const Photo photo(o.photo, o.batch);
@@ -114,7 +113,7 @@ Json step_table(const WeightsFile& file, PackCache& packs, const CudaPlanOptions
       if (Status status = step.run(cuda); !status) return status;
     return Status{};
   });
-  const Spread graph = timed(cuda, 20 * kRounds, [&] { return plain.launch(cuda); });
+  const Spread graph = timed(cuda, 20 * kRounds, {[&] { return plain.launch(cuda); }}).front();
   std::printf("kernels in a graph, launched plainly: median %.1f us, p99 %.1f us\n", graph.median, graph.p99);
 
   Json rows = Json::array();
@@ -126,7 +125,7 @@ Json step_table(const WeightsFile& file, PackCache& packs, const CudaPlanOptions
         if (Status status = step.run(cuda); !status) return status;
       return Status{};
     });
-    const Spread spread = timed(cuda, kRounds, [&] { return in_a_row.launch(cuda); });
+    const Spread spread = timed(cuda, kRounds, {[&] { return in_a_row.launch(cuda); }}).front();
     const double us = spread.median / kInARow,
                  bytes = static_cast<double>(step.info.cost.bytes_read + step.info.cost.bytes_written);
     const double flops = static_cast<double>(step.info.cost.flops);
@@ -182,8 +181,18 @@ int run(int argc, char** argv) {
   PackCache packs;
   CudaExecutor executor(*file, packs, plan);
   require(executor.run(Photo(o.photo, o.batch).requests));  // the input that the graph is timed with
-  const Spread graph = timed(executor.cuda(), o.repeat, [&] { return executor.queue_infer(executor.cuda()); });
-  const Spread one_stream = o.streams == 2 ? on_one_stream(*file, packs, plan, o) : Spread{};
+  const Cuda cuda = executor.cuda();
+  std::vector<Queue> queues(static_cast<std::size_t>(o.streams));
+  queues.front() = [&] { return executor.queue_infer(cuda); };
+  std::optional<CudaExecutor> peer;  // of two streams
+  if (o.streams == 2) {
+    plan.streams = 1;
+    peer.emplace(*file, packs, plan);
+    require(peer->run(Photo(o.photo, o.batch).requests));
+    queues.back() = [&] { return peer->queue_infer(cuda); };
+  }
+  const std::vector<Spread> graphs = timed(cuda, o.repeat, queues);
+  const Spread &graph = graphs.front(), &one_stream = graphs.back();
   const Spread click = click_to_mask(executor, o);
 
   const CudaDeviceInfo& d = plan.device;

@@ -95,14 +95,14 @@ def main():
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["f32", "f16", "int8", "fp8"])
     parser.add_argument("--csv", type=Path, help="scores of photos so far, to go on from")
     parser.add_argument("--limit", type=int, help="evenly spaced photos of each set (default: all)")
-    parser.add_argument("--keep", default="$^", help="int8 and fp8: convolutions whose name this finds stay f16")
+    parser.add_argument("--keep", help="int8 and fp8: convolutions whose name this finds stay f16 (default: as in the engine)")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 
     tensors, metadata = load_safetensors(arguments.weights)
     meta = {key: json.loads(metadata.get(f"mfs.{key}", "null")) for key in ("network", "preprocess", "calibration")}
-    keep = re.compile(arguments.keep).search
+    keep = None if arguments.keep is None else re.compile(arguments.keep).search
     try:
         networks = [Simulation(tensors, meta["network"], p, meta["calibration"], keep) for p in arguments.precisions]
     except ValueError as error:

@@ -147,10 +147,11 @@ class Recorder:
 class Simulation:
     """A network at one precision: N x 4 x h x w, float32 -> logit, float32.
 
-    `calibration` is the parsed `mfs.calibration`, for int8 and fp8; `keep(name)` tells which of their convolutions stay f16.
+    `calibration` is the parsed `mfs.calibration`, for int8 and fp8; `keep(name)` tells which of their convolutions stay f16 (None: as
+    the engine has it).
     """
 
-    def __init__(self, tensors, config, precision, calibration=None, keep=lambda name: False):
+    def __init__(self, tensors, config, precision, calibration=None, keep=None):
         if config["variant"].startswith("vgg-"):
             raise ValueError("VGG networks are not simulated")
         self.ops, self.align_corners = Recorder(tensors, config).ops, config["align_corners"]
@@ -169,6 +170,8 @@ class Simulation:
     def choose_narrow(self, calibration, keep):
         if calibration is None:
             raise ValueError(f"{self.precision} needs weights with a calibration")
+        if keep is None:
+            keep = lambda name: self.precision == "fp8" and name.startswith("layer1.")  # noqa: E731
         non_negative = {}
         for index, op in enumerate(self.ops):
             if op.kind in ("max_pool", "resize"):
@@ -181,8 +184,7 @@ class Simulation:
 
         for op in self.ops:
             if op.kind == "conv" and fits(op.src) and (op.joined is None or fits(op.joined)) and op.channels % CHANNELS == 0:
-                too_coarse = self.precision == "fp8" and op.name.startswith("layer1.")
-                op.narrow = not too_coarse and not keep(op.name)
+                op.narrow = not keep(op.name)
                 for value in {op.src, op.joined} - {None} if op.narrow else ():
                     range_ = np.float32(calibration["ranges"][self.name_of(value)])
                     self.scales[value] = range_ / np.float32(LARGEST[self.precision])

@@ -31,7 +31,7 @@ from safetensors_file import load_safetensors
 
 ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("f16", "int8", "fp8")
-F16_LIMIT = 0.6  # of the backbone's layers, in the precisions that compute them in f16
+F16_LIMIT = 0.6  # of the backbone's layers, in the precisions that compute them in f16 (0.42 at most; all others: 0.1, below 0.04)
 IN_F16 = {"f16": ("layer1", "layer2", "layer3", "layer4"), "int8": (), "fp8": ("layer1",)}
 
 

@@ -48,6 +48,16 @@ MFS_KERNEL void tma_conformance(const MFS_GRID_CONSTANT TensorMap in, const MFS_
   }
 }
 
+// What a warpgroup holds, as 64 rows of kColumns.
+template <int kColumns, class Sum>
+MFS_DEVICE void store_products(const Sum (&d)[kColumns / 2], Sum* out) {
+  const unsigned t = thread_index().x;
+  for (unsigned i = 0; i < kColumns / 2; ++i) {
+    const unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
+    out[row * kColumns + column] = d[i];
+  }
+}
+
 // in: 64 + kColumns rows of 32 bytes; kept in shared memory `part` rows-of-32-bytes into rows of the swizzle's width.
 template <class T, int kColumns>
 MFS_KERNEL void wgmma_conformance(const U32x4* in, Accumulator<T>* out, Swizzle swizzle, unsigned part) {
@@ -76,10 +86,7 @@ MFS_KERNEL void wgmma_conformance(const U32x4* in, Accumulator<T>* out, Swizzle 
   wgmma<T, kColumns>(d, a, b, true);
   wgmma_commit();
   wgmma_wait<0>();
-  for (unsigned i = 0; i < kColumns / 2; ++i) {
-    const unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
-    out[row * kColumns + column] = d[i];
-  }
+  store_products<kColumns>(d, out);
 }
 
 // Windows that overlap: row i of a is chunks first + i and first + i + 1 of 68 chunks of 16 bytes, which are there once. After
@@ -99,10 +106,7 @@ MFS_KERNEL void wgmma_windows_conformance(const U32x4* in, Accumulator<T>* out, 
   wgmma<T, kColumns>(d, a, b, false);
   wgmma_commit();
   wgmma_wait<0>();
-  for (unsigned i = 0; i < kColumns / 2; ++i) {
-    const unsigned row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
-    out[row * kColumns + column] = d[i];
-  }
+  store_products<kColumns>(d, out);
 }
 
 // Each block gives its rank's numbers to the next one, by remote stores and by a multicast load.
