@@ -55,8 +55,8 @@ std::vector<Spread> timed(const Cuda& cuda, int repeat, const std::vector<Queue>
   std::vector<std::vector<double>> samples(queues.size());
   for (std::size_t i = 1; i < events.size(); ++i)
     samples[(i - 1) % queues.size()].push_back(1e3 * events[i].milliseconds_since(events[i - 1]));
-  std::vector<Spread> spreads;
-  for (const std::vector<double>& of_queue : samples) spreads.push_back(spread_of(of_queue));
+  std::vector<Spread> spreads(queues.size());
+  std::ranges::transform(samples, spreads.begin(), spread_of);
   return spreads;
 }
 
@@ -83,12 +83,13 @@ struct Photo {
 Spread click_to_mask(CudaExecutor& executor, const Options& o) {
   const Photo photo(o.photo, o.batch);
   std::vector<double> samples;
-  for (int i = 0; i < o.repeat + 5; ++i) {
+  constexpr int kWarmUp = 5;
+  for (int i = 0; i < kWarmUp + o.repeat; ++i) {
     const auto start = std::chrono::steady_clock::now();
     require(executor.run(photo.requests));
-    samples.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+    if (i >= kWarmUp)
+      samples.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
   }
-  samples.erase(samples.begin(), samples.begin() + 5);
   return spread_of(samples);
 }
 
