@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "benchmarks/support/graph_turns.h"
 #include "kernels/error.h"
 #include "runtime/cuda_executor.h"
 
@@ -24,41 +24,6 @@ struct Options {
   int repeat = 200, batch = 1, streams = 1;
   bool steps = false;
 };
-
-void require(const Status& s) {
-  if (!s) throw Error(s.code(), s.message());
-}
-
-struct Spread {
-  double median = 0, p99 = 0;  // microseconds
-};
-
-Spread spread_of(std::vector<double> samples) {
-  std::ranges::sort(samples);
-  return {samples[samples.size() / 2], samples[samples.size() * 99 / 100]};
-}
-
-using Queue = std::function<Status()>;
-
-// Microseconds of each of `repeat` runs of every queue, turn by turn, by events in the stream.
-std::vector<Spread> timed(const Cuda& cuda, int repeat, const std::vector<Queue>& queues) {
-  constexpr int kWarmUp = 10;
-  for (int i = 0; i < kWarmUp; ++i)
-    for (const Queue& queue : queues) require(queue());
-  const std::vector<CudaEvent> events(static_cast<std::size_t>(repeat) * queues.size() + 1);
-  require(events[0].record(cuda));
-  for (std::size_t i = 1; i < events.size(); ++i) {
-    require(queues[(i - 1) % queues.size()]());
-    require(events[i].record(cuda));
-  }
-  require(wait(cuda));
-  std::vector<std::vector<double>> samples(queues.size());
-  for (std::size_t i = 1; i < events.size(); ++i)
-    samples[(i - 1) % queues.size()].push_back(1e3 * events[i].milliseconds_since(events[i - 1]));
-  std::vector<Spread> spreads(queues.size());
-  std::ranges::transform(samples, spreads.begin(), spread_of);
-  return spreads;
-}
 
 // A photo of no particular content in host memory, and the requests to run it, as many as a batch has.
 struct Photo {

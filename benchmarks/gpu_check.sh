@@ -7,7 +7,11 @@
 #
 #   benchmarks/gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]
 #
-# The first weights file is the one that PyTorch is compared on. LIMIT (seconds, default 590) and PYTHON may be set.
+# The first weights file is the one that PyTorch is compared on. LIMIT (seconds, default 590) and PYTHON may be set, and ONLY: an
+# extended regular expression for the names of the stages to run. Where a GPU is lent for less time than all of it takes:
+#
+#   ONLY='device|conformance|tests?$|tune|^network|bits|sanitizer'   then, built again with the tuned table in place,
+#   ONLY='device|network|convolutions|operations|pytorch'
 set -u
 if [ $# -lt 2 ]; then
   echo "usage: gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]" >&2
@@ -20,6 +24,7 @@ mkdir -p "$out" || exit 2
 table=$out/table.txt
 : > "$table"
 limit=${LIMIT:-590}
+only=${ONLY:-.}
 python=${PYTHON:-python3}
 start=$(date +%s)
 
@@ -27,6 +32,7 @@ start=$(date +%s)
 stage() {
   name=$1 most=$2
   shift 2
+  echo "$name" | grep -q -E "$only" || return 1
   begin=$(date +%s)
   left=$((limit - (begin - start) - 6))
   [ "$most" -le "$left" ] || most=$left
@@ -67,6 +73,13 @@ stage conformance_portable 15 "$bin/simt_conformance_portable"
 stage conformance_hopper 20 "$bin/simt_conformance_hopper"
 stage kernel_tests 60 "$bin/mfs_cuda_kernel_tests"
 stage network_test 45 "$bin/mfs_cuda_network_test"
+
+# The table that a build for this GPU should have as kernels/cuda/conv_hopper_table.h. Portable builds have nothing to tune.
+if [ $# -gt 0 ]; then
+  stage tune 150 "$bin/mfs_cuda_tune" --weights "$@" --precision f16 fp8 int8 --batch 1 16 4 2 8 --seconds 130 \
+    --table "$out/conv_hopper_table.h"
+  detail tune 'batch|with the table|entries'
+fi
 
 # bench NAME SECONDS FILTER: cases of mfs_benchmarks, with a JSON file. Their names end in "/manual_time".
 bench() {

@@ -12,6 +12,8 @@ struct Cpu {
 // cannot do a problem leaves it to the portable one.
 enum class ConvFamily { kBest, kPortable, kHopper };
 
+struct HopperTable;  // kernels/cuda/conv_hopper_tuned.h
+
 // A CUDA device, from the stream on which everything is queued: nothing waits, nothing allocates, all of it may be captured in
 // a CUDA graph. Pointers in operations are device pointers.
 struct Cuda {
@@ -23,6 +25,7 @@ struct Cuda {
   // Kernels may start while the one before still runs, and wait for it themselves (programmatic dependent launch, from
   // capability 9.0 on). Not for the first kernel after anything but a kernel of ours.
   bool programmatic = false;
+  const HopperTable* tuned = nullptr;  // measured choices; null: those that the library brings along
 };
 
 }  // namespace mfs::core

@@ -1,11 +1,14 @@
 // Convolution on CUDA: packing, the choice of a kernel, launches.
 #include "kernels/conv.h"
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "kernels/bfloat16.h"
 #include "kernels/cuda/conv_check.h"
 #include "kernels/cuda/conv_family.h"
+#include "kernels/cuda/conv_hopper_tuned.h"
 #include "kernels/cuda/conv_mma.h"
 #include "kernels/cuda/conv_plan.h"
 #include "kernels/cuda/conv_weights.h"
@@ -173,13 +176,21 @@ class MmaConv final : public PreparedConv<Cuda> {
   std::shared_ptr<const ConvWeights> weights_;
 };
 
-// By the two families' models; only the Hopper family has int8 and fp8.
-bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
-  if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return false;
-  if (cuda.convolutions == ConvFamily::kHopper || is_narrow(conv.dtype)) return true;
+// What the Hopper family does with it, if it is the one to: as was measured, else by the two families' models. Only that family
+// has int8 and fp8.
+std::optional<HopperPlan> hopper_plan(const Cuda& cuda, const Conv& conv) {
+  if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return {};
+  const bool must = cuda.convolutions == ConvFamily::kHopper || is_narrow(conv.dtype);
+  const std::vector<HopperPlan> plans = hopper_plans(conv, cuda.multiprocessors);
+  if (const HopperTuned* tuned = tuned_choice(cuda, conv)) {
+    const auto chosen = std::ranges::find_if(plans, [&](const HopperPlan& p) { return tuned->chooses(p); });
+    if (chosen != plans.end()) return *chosen;
+    if (tuned->portable() && !must) return {};
+  }
   const ConvSize size{conv.dst.pixels(), conv.dst.c, steps_of(conv, geometry_of(conv))};
-  return hopper_plans(conv, cuda.multiprocessors).front().cycles <=
-         conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front().cycles;
+  if (must || plans.front().cycles <= conv_plans(size, cuda.multiprocessors, cuda.shared_per_multiprocessor).front().cycles)
+    return plans.front();
+  return {};
 }
 
 }  // namespace
@@ -187,7 +198,7 @@ bool prefers_hopper(const Cuda& cuda, const Conv& conv) {
 int sum_parts(const Cuda& cuda, const Conv& conv) {
   Conv summed = conv;
   summed.sums = true;
-  if (!check_on_cuda(summed) || !prefers_hopper(cuda, summed)) return 0;
+  if (!check_on_cuda(summed) || !hopper_plan(cuda, summed)) return 0;
   const HopperGeometry g = hopper_geometry(summed);
   return g.tiles_x * g.tiles_y;
 }
@@ -200,10 +211,7 @@ std::shared_ptr<const PreparedConv<Cuda>> prepare(const Cuda& cuda, const Conv& 
   if (conv.sums && sum_parts(cuda, conv) == 0) throw Error(Code::kUnsupported, "conv: its algorithm writes no sums");
   if (conv.dtype == DType::kF32) return prepare_f32({conv, parameters, name}, cache);
 #if MFS_HAVE_HOPPER
-  if (prefers_hopper(cuda, conv)) {
-    const HopperPlan plan = hopper_plans(conv, cuda.multiprocessors).front();
-    return prepare_hopper(conv, plan, parameters, name, cache);
-  }
+  if (const auto plan = hopper_plan(cuda, conv)) return prepare_hopper(conv, *plan, parameters, name, cache);
 #endif
   if (is_narrow(conv.dtype))
     throw Error(Code::kUnsupported,

@@ -5,8 +5,6 @@
 #include <cstdlib>
 #include <iterator>
 
-#include "kernels/cuda/conv_hopper_tuned.h"
-
 namespace mfs::core {
 namespace {
 
@@ -67,11 +65,6 @@ double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& pla
 // Whether the type has kernels with this tile, and no part of a split sum is empty.
 bool can_use(const HopperTileModel& tile, DType dtype, int steps) {
   return hopper_has_tile(dtype == DType::kE4m3, tile) && (tile.splits - 1) * ((steps + tile.splits - 1) / tile.splits) < steps;
-}
-
-bool is_for(const HopperTuned& t, const Conv& c) {
-  return !c.sums && t.dtype == c.dtype && t.src == c.src && t.cout == c.dst.c && t.kernel == c.kernel && t.stride == c.stride &&
-         t.dilation == c.dilation && t.joined == c.joined.c && t.residual == c.residual;
 }
 
 }  // namespace
@@ -136,10 +129,6 @@ std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
     }
   }
   std::ranges::stable_sort(plans, {}, &HopperPlan::cycles);
-  const auto tuned = std::ranges::find_if(kHopperTuned, [&](const HopperTuned& t) {
-    return is_for(t, conv) && can_use(kHopperTiles[t.plan.tile], conv.dtype, g.steps);
-  });
-  if (tuned != kHopperTuned.end()) plans.insert(plans.begin(), tuned->plan);
   return plans;
 }
 

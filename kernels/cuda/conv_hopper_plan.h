@@ -1,5 +1,5 @@
-// Which tile of the Hopper family a convolution uses, and how blocks of a cluster share the work: a cost model, overruled by
-// what was measured (conv_hopper_tuned.h).
+// Which tile of the Hopper family a convolution can use, and how blocks of a cluster can share the work: a cost model. What was
+// measured comes before it (conv_hopper_tuned.h).
 #pragma once
 
 #include <string>
@@ -16,6 +16,8 @@ inline constexpr int kHopperFp8Steps = 4;                        // of K whose p
 // output channels of a warpgroup fit into shared memory; with as many as a tile has, all of a residual is loaded ahead.
 struct HopperTileModel {
   int columns, splits, stages, buffers;
+
+  bool operator==(const HopperTileModel&) const = default;
 };
 inline constexpr HopperTileModel kHopperTiles[] = {
     {256, 1, 4, 2}, {256, 1, 3, 4}, {128, 1, 6, 2}, {64, 1, 8, 2}, {128, 2, 5, 1}, {128, 4, 5, 1},
@@ -49,7 +51,7 @@ constexpr bool hopper_has_tile(bool fp8, const HopperTileModel& tile) { return !
 // Whether the family can do it: f16, bf16, int8 or fp8, the channels of everything a multiple of 16 bytes.
 bool hopper_takes(const Conv& conv);
 
-// All plans, the best first: one that was measured on this GPU, if there is one, then by the model.
+// All plans, by the model the best first.
 std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors);
 
 }  // namespace mfs::core

@@ -1,23 +1,36 @@
-// Measured choices of the Hopper family, which come before the cost model's. One entry for each convolution of the network and
-// batch size (1, 2, 4, 8, 16), all of one table from one run of the benchmark.
+// Measured choices of the Hopper family, which come before the cost model's: a table that mfs_cuda_tune writes.
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "kernels/cuda/conv_hopper_plan.h"
 
 namespace mfs::core {
 
 struct HopperTuned {
-  DType dtype;
-  Shape src;
-  int cout, kernel, stride, dilation, joined;  // joined: channels
-  bool residual;
-  HopperPlan plan;
-  const char *gpu, *date;  // "NVIDIA H200", "2026-12-31"
+  Conv problem;  // a tuned_problem()
+  // The kernel. None: the portable family is faster.
+  HopperTileModel tile{};
+  int cluster_rows = 1, cluster_columns = 1;
+
+  bool portable() const { return tile.columns == 0; }
+  bool chooses(const HopperPlan& plan) const {
+    return kHopperTiles[plan.tile] == tile && plan.cluster_rows == cluster_rows && plan.cluster_columns == cluster_columns;
+  }
 };
 
-// Nothing has been measured yet.
-inline constexpr std::span<const HopperTuned> kHopperTuned{};
+// All of one GPU and one run. Used on GPUs with as many SMs.
+struct HopperTable {
+  std::string_view gpu, date;  // "NVIDIA H200", "2026-12-31"
+  int multiprocessors = 0;
+  std::span<const HopperTuned> entries{};
+};
+
+// What decides how long a problem takes: without pitches and the values of scales, bf16 like f16.
+Conv tuned_problem(const Conv& conv);
+
+// The entry for a problem in the device's table, which is the built-in one unless `cuda` brings another. Null: none.
+const HopperTuned* tuned_choice(const Cuda& cuda, const Conv& conv);
 
 }  // namespace mfs::core

@@ -7,6 +7,7 @@
 
 #include "kernels/conv_group.h"
 #include "kernels/cuda/conv_family.h"
+#include "kernels/cuda/conv_hopper_tuned.h"
 #include "kernels/error.h"
 #include "tests/kernels/cases.h"
 #include "tests/support/backends.h"
@@ -320,6 +321,32 @@ TEST_CASE("sums are offered where they are written, and refused elsewhere") {
   backend.device.convolutions = ConvFamily::kPortable;
   CHECK(sum_parts(backend.device, trial.problem) == 0);
   CHECK_THROWS_AS(trial.prepare_for(backend.device), Error);
+}
+TEST_CASE("a measured choice comes before the model's, on the GPU it was measured on") {
+  Backend backend = backends().front();
+  if (backend.device.capability != 90) return;
+  const Trial trial(cases::kConvHopper.front(), DType::kBF16, true);
+  const auto algorithm = [&](const HopperTable& table) {
+    backend.device.tuned = &table;
+    return trial.prepare_for(backend.device)->algorithm();
+  };
+  backend.device.convolutions = ConvFamily::kHopper;
+  const int multiprocessors = backend.device.multiprocessors;
+  const HopperPlan worst = hopper_plans(trial.problem, multiprocessors).back();
+  HopperTuned entry{tuned_problem(trial.problem), kHopperTiles[worst.tile], worst.cluster_rows, worst.cluster_columns};
+  const std::string by_model = algorithm({});
+  REQUIRE(worst.text() != by_model);
+  CHECK(algorithm({"", "", multiprocessors, {&entry, 1}}) == worst.text());
+  CHECK(algorithm({"", "", multiprocessors + 1, {&entry, 1}}) == by_model);
+  entry.problem.src.h += 1;
+  CHECK(algorithm({"", "", multiprocessors, {&entry, 1}}) == by_model);
+  entry.problem.src.h -= 1;
+  entry.tile.stages = 99;  // no kernel
+  CHECK(algorithm({"", "", multiprocessors, {&entry, 1}}) == by_model);
+  entry.tile = {};
+  CHECK(algorithm({"", "", multiprocessors, {&entry, 1}}) == by_model);  // the portable family was not asked for
+  backend.device.convolutions = ConvFamily::kBest;
+  CHECK(algorithm({"", "", multiprocessors, {&entry, 1}}).starts_with("mma"));
 }
 TEST_CASE("the Hopper family is exact on integers in the network's layers") {
   for (const auto& k : cases::kConvSmallLayers) SUBCASE(k.name) {

@@ -1,0 +1,25 @@
+#include "kernels/cuda/conv_hopper_tuned.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/conv_hopper_table.h"
+
+namespace mfs::core {
+
+Conv tuned_problem(const Conv& conv) {
+  Conv c = conv;
+  c.src_pitch = c.dst_pitch = c.residual_pitch = c.joined_pitch = 0;
+  if (c.dtype == DType::kBF16) c.dtype = DType::kF16;
+  c.wide = DType::kF32;  // narrow types: f16 on every GPU
+  for (float* const scale : {&c.src_scale, &c.joined_scale, &c.dst_scale, &c.copy_scale}) *scale = *scale > 0 ? 1 : 0;
+  return c;
+}
+
+const HopperTuned* tuned_choice(const Cuda& cuda, const Conv& conv) {
+  const HopperTable& table = cuda.tuned ? *cuda.tuned : kHopperTable;
+  if (table.multiprocessors != cuda.multiprocessors) return nullptr;
+  const auto found = std::ranges::find(table.entries, tuned_problem(conv), &HopperTuned::problem);
+  return found == table.entries.end() ? nullptr : &*found;
+}
+
+}  // namespace mfs::core
