@@ -20,7 +20,6 @@
 #include "kernels/float16.h"
 #include "runtime/conv_problem.h"
 #include "runtime/cuda_steps.h"
-#include "runtime/workspace.h"
 
 namespace mfs::bench {
 namespace {
@@ -46,12 +45,12 @@ struct Options {
 class Trial {
  public:
   Trial(const WeightsFile& file, PackCache& packs, const CudaDeviceInfo& device, Cuda cuda, const NetworkOptions& options,
-        std::vector<HopperTuned> entries, Workspace& memory)
+        std::vector<HopperTuned> entries)
       : entries_(std::move(entries)), table_{device.name, "", cuda.multiprocessors, entries_} {
     cuda.tuned = &table_;
     network_.emplace(file, packs, cuda, options);
-    arena_ = memory.arena(network_->arena_bytes());
-    network_->place(arena_.get());
+    arena_ = CudaMemory(MemoryKind::kDevice, network_->arena_bytes());
+    network_->place(arena_.data());
     steps_.emplace(*network_, device);
     graph_ = CudaGraph(cuda, [&] { return steps_->queue(cuda); });
   }
@@ -67,7 +66,7 @@ class Trial {
   std::vector<HopperTuned> entries_;
   HopperTable table_;
   std::optional<PlannedNetwork<Cuda>> network_;
-  std::shared_ptr<std::byte> arena_;
+  CudaMemory arena_;
   std::optional<CudaSteps> steps_;
   CudaGraph graph_;
 };
@@ -103,15 +102,17 @@ class Tuner {
                            .width = options_.size.empty() ? p.width : options_.size[0],
                            .dtype = DType::kF16,
                            .host_threads = 4,
-                           .batch = batch};
+                           .batch = batch,
+                           .keep_input = true};
     if (precision != "f16") {
       network.calibration = &*file.calibration(), network.narrow = precision == "int8" ? DType::kU8 : DType::kE4m3;
     }
     const auto trial = [&](std::vector<HopperTuned> entries) {
-      return std::make_unique<Trial>(file, packs, device_, cuda_, network, std::move(entries), memory_);
+      auto made = std::make_unique<Trial>(file, packs, device_, cuda_, network, std::move(entries));
+      fill(made->network().input());
+      return made;
     };
     const auto by_model = trial({});
-    fill(by_model->network().input());
     const int few = options_.rounds > 0 ? options_.rounds : 5, warm_up = few / 2;
     const double model_us = timed(cuda_, few, {by_model->queue(cuda_)}, warm_up).front().median;
     const int rounds = options_.rounds > 0 ? options_.rounds : std::clamp(static_cast<int>(kMicroseconds / model_us), 7, 41);
@@ -183,7 +184,6 @@ class Tuner {
   const CudaDeviceInfo& device_;
   CudaStream stream_;
   Cuda cuda_;
-  Workspace memory_{allocate_device};
   Clock::time_point start_;
   std::vector<HopperTuned> found_;
 };

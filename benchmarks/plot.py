@@ -26,7 +26,7 @@ def cases_of(report):
     for run in report["benchmarks"]:
         if run.get("error_occurred") or run.get("run_type") == "aggregate":
             continue
-        name = run["name"].removesuffix("/manual_time")
+        name = run["name"].split("/iterations:")[0].removesuffix("/manual_time")
         variant = name.split()[-1]
         cases.append(
             {

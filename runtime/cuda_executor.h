@@ -21,10 +21,11 @@ struct CudaPlanOptions {
   int batch = 1;                             // photos per run
   const Calibration* calibration = nullptr;  // with dtype f16: convolutions in int8 or fp8 (see quantisation.h)
   DType narrow = DType::kU8;
-  int streams = 1;  // see NetworkOptions
+  int streams = 1;          // see NetworkOptions
+  bool keep_input = false;  // likewise
 
   NetworkOptions network() const {
-    return {height, width, dtype, host_threads, keep_named_values, batch, calibration, narrow, streams};
+    return {height, width, dtype, host_threads, keep_named_values, batch, calibration, narrow, streams, keep_input};
   }
 };
 
@@ -76,7 +77,9 @@ class CudaExecutor final : public Executor {
   std::optional<CudaSteps> steps_;
   CudaGraph graph_;
   std::vector<RunRequest> on_device_;  // of the run under way
-  CudaEvent begin_, prepared_, inferred_, finished_, before_, after_;
+  CudaEvent begin_, prepared_, inferred_, finished_;
+  CudaGraph profiled_;              // made when it is asked for
+  std::vector<CudaEvent> moments_;  // in it: before the first step, and after each
   Timings timings_;
   bool profiling_ = false;
 };

@@ -4,6 +4,7 @@ namespace mfs::core {
 
 CudaSteps::CudaSteps(const PlannedNetwork<Cuda>& network, const CudaDeviceInfo& device)
     : network_(network), device_(device), events_(network.steps().size() + 1) {
+  device_.programmatic = device_.programmatic && kernels_wait();
   const StreamOrder& order = network.order();
   for (int i = 0; i <= order.end(); ++i) {
     if (order.stream(i) == 1 && !side_) side_.emplace();

@@ -11,7 +11,8 @@ namespace mfs::core {
 
 class CudaSteps {
  public:
-  // Makes streams and events, after which queue() makes nothing. Throws Error. The network must outlive this.
+  // Makes streams and events, after which queue() makes nothing. Throws Error. The network must outlive this; its device is the
+  // current one.
   CudaSteps(const PlannedNetwork<Cuda>& network, const CudaDeviceInfo& device);
 
   // With two streams, `cuda` must be captured, and only one capture at a time can have this network: the second stream is part

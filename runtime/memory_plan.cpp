@@ -82,18 +82,19 @@ void share_buffers_in_place(Lowered& network, const StreamOrder& order) {
   for (auto& [name, place] : network.named) resolve(place);
 }
 
-MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all,
+MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, Keep keep,
                        const StreamOrder& order) {
   MemoryPlan plan;
   plan.offsets.resize(network.buffers.size());
   plan.scratch.resize(network.ops.size());
   std::vector<Block> blocks;
   std::vector<Users> users = users_of_buffers(network);
+  if (keep == Keep::kInput) users[static_cast<std::size_t>(network.input.buffer)].push_back(order.end());
   for (std::size_t b = 0; b < network.buffers.size(); ++b) {
     if (users[b].empty()) continue;  // shares another's memory
     const Buffer& buffer = network.buffers[b];
     const std::size_t bytes = static_cast<std::size_t>(buffer.shape.elements()) * size_of(buffer.dtype);
-    if (keep_all) users[b] = {StreamOrder::kStart, order.end()};
+    if (keep == Keep::kAll) users[b] = {StreamOrder::kStart, order.end()};
     blocks.push_back({std::move(users[b]), bytes, &plan.offsets[b]});
   }
   for (std::size_t i = 0; i < network.ops.size(); ++i)

@@ -19,9 +19,12 @@ inline constexpr std::size_t kArenaAlignment = 64;
 // Makes an operation that adds a shortcut, or gates channels, write over an input that nobody reads afterwards.
 void share_buffers_in_place(Lowered& network, const StreamOrder& order);
 
+// What can be read after a run: the output alone, the input, too, or every buffer.
+enum class Keep { kOutput, kInput, kAll };
+
 // Two buffers share memory when all users of one are complete before any user of the other begins. scratch_bytes: per
-// operation. With `keep_all`, every buffer lives to the end, so that named values can be read after a run.
-MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, bool keep_all,
+// operation.
+MemoryPlan plan_memory(const Lowered& network, const std::vector<std::size_t>& scratch_bytes, Keep keep,
                        const StreamOrder& order);
 
 }  // namespace mfs::core

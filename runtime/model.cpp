@@ -54,6 +54,10 @@ std::optional<CudaDeviceInfo> choose_device(const ModelOptions& options) {
   const bool on_cpu = d == "auto" && options.precision == "f32";
   if (on_cpu) why_none = "the CUDA engine does not offer f32";
   if (d != "cpu" && !on_cpu) found = gpus(why_none);
+  if (d.starts_with("cuda:")) {
+    std::erase_if(found, [&](const CudaDeviceInfo& g) { return d != "cuda:" + std::to_string(g.index); });
+    if (found.empty() && why_none.empty()) why_none = "there is no such device";
+  }
   if ((d == "auto" || d == "cuda") && is_narrow(options.precision)) {
     std::vector<CudaDeviceInfo> able;
     std::ranges::copy_if(found, std::back_inserter(able), has_narrow);

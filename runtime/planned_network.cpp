@@ -36,7 +36,11 @@ PlannedNetwork<Device>::PlannedNetwork(const WeightsFile& file, PackCache& packs
   if (!options.keep_named_values) share_buffers_in_place(lowered_, order_);
   std::vector<std::size_t> scratch;
   for (const LoweredOp& op : lowered_.ops) scratch.push_back(binder_.prepare(op));
-  memory_ = plan_memory(lowered_, scratch, options.keep_named_values, order_);
+  memory_ = plan_memory(lowered_, scratch,
+                        options.keep_named_values ? Keep::kAll
+                        : options.keep_input      ? Keep::kInput
+                                                  : Keep::kOutput,
+                        order_);
 }
 
 template <typename Device>

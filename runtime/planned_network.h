@@ -18,7 +18,8 @@ struct NetworkOptions {
   // Convolutions in int8 (u8) or fp8 (e4m3; see quantisation.h), with dtype f32 on the CPU, f16 on CUDA.
   const Calibration* calibration = nullptr;
   DType narrow = DType::kU8;
-  int streams = 1;  // or 2, see streams.h; one costs less memory
+  int streams = 1;          // or 2, see streams.h; one costs less memory
+  bool keep_input = false;  // the input stays what it is, so that a run can be repeated without writing it again
 };
 
 template <typename Device>

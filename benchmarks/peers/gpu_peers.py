@@ -129,7 +129,7 @@ class Captured:
                 function()
         torch.cuda.current_stream().wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.output = function()
 
     def __call__(self):
@@ -182,13 +182,15 @@ def engines(options):
     every = {
         "eager": lambda n, x: lambda: n(x),
         "eager, fused": lambda n, x: (lambda f: lambda: f(x))(Fused(n)),
-        "compiled": lambda n, x: (lambda f: lambda: f(x))(compiled(n, options)),
-        "compiled, rewritten": lambda n, x: (lambda f: lambda: f(x))(compiled(Fused(n, plain_relu, plain_add_relu), options)),
     }
-    every["XLA"] = lambda n, x: Xla(n, x, options.device)
     if options.device == "cuda":
         every["graph"] = lambda n, x: Captured(lambda: n(x))
         every["graph, fused"] = lambda n, x: (lambda f: Captured(lambda: f(x)))(Fused(n))
+    # Those that take long to begin come last: a time limit may end the script.
+    every["compiled, rewritten"] = lambda n, x: (lambda f: lambda: f(x))(
+        compiled(Fused(n, plain_relu, plain_add_relu), options))
+    every["compiled"] = lambda n, x: (lambda f: lambda: f(x))(compiled(n, options))
+    every["XLA"] = lambda n, x: Xla(n, x, options.device)
     return {name: make for name, make in every.items() if not options.engine or name in options.engine}
 
 
@@ -224,7 +226,7 @@ def ours(options, batch):
     width, height = options.size[::-1]
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         command = [program, "--weights", options.weights, "--precision", options.dtype, "--size", f"{width}x{height}"]
-        command += ["--json", out.name] + (["--batch", batch] if batch > 1 else [])
+        command += ["--clicks", 0, "--json", out.name] + (["--batch", batch] if batch > 1 else [])
         try:
             done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=options.our_limit)
         except subprocess.TimeoutExpired:
@@ -240,10 +242,9 @@ def folded_network(options, dtype):
     return network.to(options.device, dtype).to(memory_format=torch.channels_last), meta
 
 
-def measure_batch(options, batch):
-    """[{engine, batch, ms, rms or reason}] of everything that runs."""
+def measure_batch(options, batch, rows):
+    """Adds {engine, batch, ms, rms or reason} of everything that runs to the rows, and writes the report after each."""
     dtype = {"f16": torch.float16, "bf16": torch.bfloat16}[options.dtype]
-    rows = []
 
     def note(engine, times=None, rms=None, reason=None):
         row = {"engine": engine, "batch": batch}
@@ -253,6 +254,9 @@ def measure_batch(options, batch):
             row["reason"] = reason
         rows.append(row)
         print(row, file=sys.stderr, flush=True)
+        if options.json:  # a time limit may end the next engine
+            report = {"torch": torch.__version__, "dtype": options.dtype, "size": options.size, "rows": rows}
+            options.json.write_text(json.dumps(report, indent=1))
 
     def note_ours(name):
         ms, reason = ours(options, batch)
@@ -277,7 +281,6 @@ def measure_batch(options, batch):
         except Exception as error:  # an engine that fails must not take the others with it
             note(name, reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
     note_ours("MFS, after")
-    return rows
 
 
 def print_table(options, rows):
@@ -321,10 +324,7 @@ def main():
     rows = []
     with torch.inference_mode():
         for batch in options.batches:
-            rows += measure_batch(options, batch)
-            if options.json:  # after every batch: a time limit may end the next one
-                report = {"torch": torch.__version__, "dtype": options.dtype, "size": options.size, "rows": rows}
-                options.json.write_text(json.dumps(report, indent=1))
+            measure_batch(options, batch, rows)
     print_table(options, rows)
     if not any("ms" in row for row in rows):
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <type_traits>
 #include <utility>
 
 namespace mfs::bench {
@@ -23,16 +24,20 @@ std::vector<Kept>& kept(const Cuda*) {
 
 template <typename Device>
 void register_kept(const Device* device) {
+  const double begin = seconds_now();
   for (const Kept& k : kept(device)) {
     if (!k.possible()) continue;
-    const auto guarded = [body = k.body](benchmark::State& state) {
+    const auto guarded = [body = k.body, begin](benchmark::State& state) {
+      if (seconds_now() - begin > settings().seconds) return state.SkipWithError(kNoTime);
       try {
         body(state);
       } catch (const std::exception& e) {
         state.SkipWithError(e.what());
       }
     };
-    benchmark::RegisterBenchmark(k.name.c_str(), guarded)->UseManualTime()->Unit(benchmark::kMicrosecond);
+    auto* const registered = benchmark::RegisterBenchmark(k.name.c_str(), guarded);
+    registered->UseManualTime()->Unit(benchmark::kMicrosecond);
+    if (std::is_same_v<Device, Cuda>) registered->Iterations(settings().turns);
   }
 }
 

@@ -29,6 +29,9 @@ struct Problem {
 // Ours and the others turn by turn, so that all see the same state of the machine.
 void run_turns(benchmark::State& state, const Problem& problem, Stopwatch& ours, const std::vector<Rival>& rivals);
 
+// Instead of a case's result, where Settings::seconds are over.
+inline constexpr const char* kNoTime = "no time left";
+
 // One case on one device.
 template <typename Device>
 class Bench {

@@ -20,7 +20,6 @@ struct Api {
   decltype(&cublasLtGetVersion) version;
   decltype(&cublasLtGetStatusString) error_string;
   decltype(&cublasLtCreate) create;
-  decltype(&cublasLtDestroy) destroy;
   decltype(&cublasLtMatmulDescCreate) create_product;
   decltype(&cublasLtMatmulDescDestroy) destroy_product;
   decltype(&cublasLtMatmulDescSetAttribute) set_product;
@@ -36,7 +35,6 @@ struct Api {
     library.find("cublasLtGetVersion", version);
     library.find("cublasLtGetStatusString", error_string);
     library.find("cublasLtCreate", create);
-    library.find("cublasLtDestroy", destroy);
     library.find("cublasLtMatmulDescCreate", create_product);
     library.find("cublasLtMatmulDescDestroy", destroy_product);
     library.find("cublasLtMatmulDescSetAttribute", set_product);
@@ -62,18 +60,19 @@ struct Api {
   }
 };
 
+// Never destroyed, as the handle: at a program's end the libraries that they need may be gone before them.
 const Api& api() {
-  static const Api instance;
+  static const Api& instance = *new Api;
   return instance;
 }
 
 cublasLtHandle_t handle() {
-  static const std::shared_ptr<void> instance = [] {
+  static const cublasLtHandle_t instance = [] {
     cublasLtHandle_t raw = nullptr;
     api().require(api().create(&raw), "start");
-    return std::shared_ptr<void>(raw, [](void* h) { api().destroy(static_cast<cublasLtHandle_t>(h)); });
+    return raw;
   }();
-  return static_cast<cublasLtHandle_t>(instance.get());
+  return instance;
 }
 
 // The product as cuBLASLt sees it.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 
 #include "benchmarks/support/cuda_peaks.h"
@@ -36,6 +37,16 @@ double gflop_per_s(const Cuda& cuda, Status (*queue)(const Cuda&, float*, int, d
   return flops / seconds * 1e-9;
 }
 
+// An idle GPU's clock is low, and rises with work.
+void warm_up(const Cuda& cuda, float* out) {
+  constexpr std::chrono::milliseconds kLong(300);
+  double flops = 0;
+  for (const auto begin = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - begin < kLong;) {
+    require(queue_mma(cuda, out, 4096, flops));
+    require(wait(cuda));
+  }
+}
+
 }  // namespace
 
 DeviceCard measure_device(const Cuda& cuda, const CudaDeviceInfo& info) {
@@ -50,10 +61,11 @@ DeviceCard measure_device(const Cuda& cuda, const CudaDeviceInfo& info) {
   card.cache_bytes = info.l2_bytes;
   const std::size_t bytes = std::max<std::size_t>(16 * info.l2_bytes, std::size_t{1} << 20);
   const CudaMemory from(MemoryKind::kDevice, bytes), to(MemoryKind::kDevice, bytes);
+  auto* const out = reinterpret_cast<float*>(to.data());
+  warm_up(cuda, out);
   card.copy_gb_per_s = 2 * static_cast<double>(bytes) * 1e-9 / best_time(cuda, [&] {
                          return queue_copy(cuda, from.data(), to.data(), static_cast<std::int64_t>(bytes));
                        });
-  auto* const out = reinterpret_cast<float*>(to.data());
   card.f32_gflop_per_s = gflop_per_s(cuda, queue_f32, out, 4096);
   card.half_gflop_per_s = gflop_per_s(cuda, queue_mma, out, 1024);
   card.half_by = "mma.sync";

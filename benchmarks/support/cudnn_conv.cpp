@@ -24,7 +24,6 @@ struct Api {
   decltype(&cudnnGetVersion) version;
   decltype(&cudnnGetErrorString) error_string;
   decltype(&cudnnCreate) create;
-  decltype(&cudnnDestroy) destroy;
   decltype(&cudnnSetStream) set_stream;
   decltype(&cudnnBackendCreateDescriptor) create_descriptor;
   decltype(&cudnnBackendDestroyDescriptor) destroy_descriptor;
@@ -37,7 +36,6 @@ struct Api {
     library.find("cudnnGetVersion", version);
     library.find("cudnnGetErrorString", error_string);
     library.find("cudnnCreate", create);
-    library.find("cudnnDestroy", destroy);
     library.find("cudnnSetStream", set_stream);
     library.find("cudnnBackendCreateDescriptor", create_descriptor);
     library.find("cudnnBackendDestroyDescriptor", destroy_descriptor);
@@ -302,18 +300,19 @@ void collect(const Api& api, const Target& target, const Conv& problem, int most
   }
 }
 
+// Never destroyed, as the handle: at a program's end the libraries that they need may be gone before them.
 const Api& api() {
-  static const Api instance;
+  static const Api& instance = *new Api;
   return instance;
 }
 
 cudnnHandle_t handle() {
-  static const std::unique_ptr<cudnnContext, void (*)(cudnnHandle_t)> instance = [] {
+  static const cudnnHandle_t instance = [] {
     cudnnHandle_t raw = nullptr;
     api().require(api().create(&raw), "start");
-    return std::unique_ptr<cudnnContext, void (*)(cudnnHandle_t)>(raw, [](cudnnHandle_t h) { api().destroy(h); });
+    return raw;
   }();
-  return instance.get();
+  return instance;
 }
 
 }  // namespace

@@ -16,6 +16,10 @@ struct Settings {
   Cpu cpu;
   Cuda cuda;
   DeviceCard card;  // of the one that is measured
+  // GPU only: of each case. Google Benchmark would begin a case anew to find out how many it needs, weights packed and
+  // libraries asked again; and a turn is many launches already.
+  int turns = 15;
+  double seconds = 1e9;  // begins no case after so long
 };
 Settings& settings();
 inline const Cpu& chosen(const Cpu*) { return settings().cpu; }

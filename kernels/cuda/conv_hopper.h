@@ -12,6 +12,7 @@
 
 #include "kernels/cuda/conv_hopper_finish.h"
 #include "kernels/cuda/conv_hopper_producer.h"
+#include "kernels/cuda/simt/elect.h"
 #include "kernels/cuda/simt/registers.h"
 #include "kernels/cuda/simt/wgmma.h"
 
@@ -30,18 +31,24 @@ struct HopperConsumer : HopperFinish<T, Tile> {
   using Sum = typename Finish::Sum;
   using Place = typename Block::Place;
 
-  // Tells every block whose loads reach this stage. One thread each; all have waited for the multiplication.
-  MFS_DEVICE void release(int s) {
+  // Every block whose loads reach this one's stages is told when one is free, by one thread each; the others tell nobody.
+  const int told = block_to_tell();
+  MFS_DEVICE int block_to_tell() const {
     const int t = thread % 128;
-    if (plane == 1) {
-      if (t == 0) simt::mbarrier_arrive(barrier(Tile::kEmpty, s));
-      return;
-    }
-    if (t >= p.cluster_rows + p.cluster_columns - 1) return;
+    if (t >= p.cluster_rows + p.cluster_columns - 1) return -1;
     const int other_row = t < p.cluster_columns ? row : (t - p.cluster_columns + 1 + row) % p.cluster_rows;
     const int other_column = t < p.cluster_columns ? t : column;
-    const int to = split * plane + other_row * p.cluster_columns + other_column;
-    simt::mbarrier_arrive_remote(barrier(Tile::kEmpty, s), static_cast<uint32_t>(to));
+    return split * plane + other_row * p.cluster_columns + other_column;
+  }
+
+  // All have waited for the multiplication.
+  MFS_DEVICE void release(int s) {
+    if (told < 0) return;
+    if (plane == 1) {
+      simt::mbarrier_arrive(barrier(Tile::kEmpty, s));
+    } else {
+      simt::mbarrier_arrive_remote(barrier(Tile::kEmpty, s), static_cast<uint32_t>(told));
+    }
   }
 
   // Orders the products of a stage, once it is full.
@@ -98,7 +105,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
 
   // Sends the sums of other blocks' channels there, and adds theirs to this block's, always in the same order.
   MFS_DEVICE void exchange(const Sum (&sum)[kColumns / 2], Sum (&own)[kOwnSums], uint32_t parity) {
-    simt::mbarrier_wait(barrier(Tile::kPartsEmpty, group), parity ^ 1);
+    simt::mbarrier_wait_published(barrier(Tile::kPartsEmpty, group), parity ^ 1);
     MFS_UNROLL
     for (int owner = 0; owner < kSplits; ++owner) {
       const Sum* const from = sum + owner * kOwnSums;
@@ -113,7 +120,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
       }
     }
     meet_others(Tile::kPartsFull);
-    simt::mbarrier_wait(barrier(Tile::kPartsFull, group), parity);
+    simt::mbarrier_wait_published(barrier(Tile::kPartsFull, group), parity);
     MFS_UNROLL
     for (int slot = 0; slot < kParts; ++slot) {
       MFS_UNROLL
@@ -131,7 +138,7 @@ struct HopperConsumer : HopperFinish<T, Tile> {
     meet_group();
     const int t = thread % 128;
     if (t < kSplits && t != split)
-      simt::mbarrier_arrive_remote(barrier(first_barrier, group), static_cast<uint32_t>(t * plane + rank % plane));
+      simt::mbarrier_publish_remote(barrier(first_barrier, group), static_cast<uint32_t>(t * plane + rank % plane));
   }
 
   MFS_DEVICE void run() {
@@ -162,11 +169,12 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
   block.initialise();
   if (block.group == Tile::kConsumers) {
     simt::release_registers<40>();
-    if (block.thread == Tile::kConsumers * 128) {
-      HopperProducer<Tile>{{block}}.run();
-    } else {
-      simt::grid_dependency_wait();
+    // The other threads of the producer's warp must not hold it up at the wait before it has ordered the first weights.
+    if (block.thread / 32 == Tile::kConsumers * 4) {
+      if (simt::elect_one()) HopperProducer<Tile>{{block}}.run();
+      simt::sync_warp();
     }
+    simt::grid_dependency_wait();
   } else {
     simt::claim_registers<232>();
     simt::grid_dependency_wait();
@@ -174,7 +182,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
   }
   simt::sync_warp();
   // Others may still signal this block's barriers.
-  if (Tile::kSplits * block.plane > 1) simt::sync_cluster();
+  if (Tile::kSplits * block.plane > 1) simt::meet_cluster();
 }
 
 }  // namespace MFS_SIMT_BACKEND

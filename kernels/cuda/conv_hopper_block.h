@@ -5,6 +5,7 @@
 #include "kernels/cuda/simt/barriers.h"
 #include "kernels/cuda/simt/cluster.h"
 #include "kernels/cuda/simt/mbarrier.h"
+#include "kernels/cuda/simt/shuffle.h"
 #include "kernels/cuda/simt/tensor_map.h"
 #include "kernels/cuda/simt/tma_store.h"
 #include "kernels/cuda/simt/types.h"
@@ -77,7 +78,8 @@ struct HopperBlock {
   const HopperConvParams& p;
   unsigned char* const memory = simt::shared_memory();
   uint64_t* const barriers = reinterpret_cast<uint64_t*>(memory + Tile::kBarriersAt);
-  const int thread = static_cast<int>(simt::thread_index().x), group = thread / 128, lane = thread % 32;
+  const int thread = static_cast<int>(simt::thread_index().x), lane = thread % 32;
+  const int group = simt::shuffle_from(thread / 128, 0);  // which the compiler then knows to be one number for the warp
   // This block in its cluster.
   const int rank = static_cast<int>(simt::cluster_rank());
   const int column = rank % p.cluster_columns, row = rank / p.cluster_columns % p.cluster_rows;
@@ -125,7 +127,7 @@ struct HopperBlock {
 
   MFS_DEVICE void meet() const {
     if (kSplits * plane > 1) {
-      simt::sync_cluster();
+      simt::meet_cluster();
     } else {
       simt::sync_block();
     }

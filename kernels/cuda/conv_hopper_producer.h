@@ -8,10 +8,34 @@
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
 
+// A step of K: which channels of which source, and where their pixels lie from those of a tile without padding. A step follows
+// another by additions: dividing for each of them takes longer than multiplying does.
+struct HopperStep {
+  int channel, dx, dy;
+  bool joined;
+
+  MFS_DEVICE HopperStep(const HopperConvParams& p, int number) {
+    const int tap = number / p.chunks;
+    joined = number >= p.src_steps;
+    channel = (joined ? number - p.src_steps : number % p.chunks) * p.depth;
+    dx = joined ? 0 : tap % p.kernel * p.dilation;
+    dy = joined ? 0 : tap / p.kernel * p.dilation;
+  }
+  MFS_DEVICE void advance(const HopperConvParams& p) {
+    channel += p.depth;
+    if (joined || channel < p.chunks * p.depth) return;
+    channel = 0, dx += p.dilation;
+    if (dx < p.kernel * p.dilation) return;
+    dx = 0, dy += p.dilation;
+    if (dy < p.kernel * p.dilation) return;
+    dy = 0, joined = true;
+  }
+};
+
 template <class Tile>
 struct HopperProducer : HopperBlock<Tile> {
   using Block = HopperBlock<Tile>;
-  using Block::barrier, Block::cluster, Block::clusters, Block::first_step, Block::groups, Block::place, Block::stage,
+  using Block::barrier, Block::cluster, Block::clusters, Block::first_step, Block::groups, Block::memory, Block::place,
       Block::steps;
   using Block::kColumns, Block::kStages, Block::p, Block::rank, Block::row, Block::column, Block::plane, Block::split;
   using Place = typename Block::Place;
@@ -22,70 +46,75 @@ struct HopperProducer : HopperBlock<Tile> {
   // evict_last would keep dead values, too.
   const simt::L2Policy weights_policy = p.weights_once ? simt::l2_evict_first() : simt::l2_evict_normal();
 
-  // This block's share of the step's weights: rows of them, for the whole column of the cluster.
-  MFS_DEVICE void load_weights(int step, int s, const Place& at) {
-    const int share = kColumns / p.cluster_rows, first = row * share;
-    const int c[2] = {(first_step + step) * p.depth, at.column + first};
-    unsigned char* const to = stage(s) + Tile::kABytes + first * kHopperStepBytes;
+  // This block's shares of a stage: rows of the weights, for the whole column of the cluster, and pixels, for its whole row.
+  const int weights_share = kColumns / p.cluster_rows * row, pixels_share = kHopperRows / p.cluster_columns * column;
+  unsigned char* const weights_to = memory + Tile::kABytes + weights_share * kHopperStepBytes;
+  unsigned char* const pixels_to = memory + pixels_share * kHopperStepBytes;
+  const uint16_t weights_for = blocks_of_column();
+  const uint16_t pixels_for = static_cast<uint16_t>(((1u << p.cluster_columns) - 1) << (rank - column));
+
+  MFS_DEVICE uint16_t blocks_of_column() const {
+    uint32_t blocks = 0;
+    for (int r = 0; r < p.cluster_rows; ++r) blocks |= 1u << (split * plane + r * p.cluster_columns + column);
+    return static_cast<uint16_t>(blocks);
+  }
+
+  MFS_DEVICE void load_weights(int k, int s, const Place& at) const {
+    const int c[2] = {k, at.column + weights_share};
+    unsigned char* const to = weights_to + s * Tile::kStageBytes;
     if (p.cluster_rows == 1) {
       simt::tma_load(to, p.weights, barrier(Tile::kFull, s), c, weights_policy);
     } else {
-      uint32_t blocks = 0;
-      for (int r = 0; r < p.cluster_rows; ++r) blocks |= 1u << (split * plane + r * p.cluster_columns + column);
-      simt::tma_load_multicast(to, p.weights, barrier(Tile::kFull, s), c, static_cast<uint16_t>(blocks), weights_policy);
+      simt::tma_load_multicast(to, p.weights, barrier(Tile::kFull, s), c, weights_for, weights_policy);
     }
   }
 
-  // This block's share of the step's pixels, for the whole row of the cluster.
-  MFS_DEVICE void load_pixels(int step, int s, const Place& at) {
-    const int k = first_step + step, share = kHopperRows / p.cluster_columns;
-    const bool of_joined = k >= p.src_steps;
-    int y = at.y, x = at.x;
-    if (p.tile_h > 1) {
-      y += p.tile_h / p.cluster_columns * column;
-    } else {
-      x += share * column;
-    }
-    int c[4];
-    if (of_joined) {
-      c[0] = (k - p.src_steps) * p.depth, c[1] = x * p.joined_stride, c[2] = y * p.joined_stride;
-    } else {
-      const int tap = k / p.chunks;
-      c[0] = k % p.chunks * p.depth;
-      c[1] = x * p.stride - p.pad + tap % p.kernel * p.dilation;
-      c[2] = y * p.stride - p.pad + tap / p.kernel * p.dilation;
-    }
-    c[3] = at.image;
-    const simt::TensorMap& map = of_joined ? p.joined : p.src;
-    unsigned char* const to = stage(s) + column * share * kHopperStepBytes;
+  // `at`: the first pixel of this block's share.
+  MFS_DEVICE void load_pixels(const HopperStep& step, int s, const Place& at) const {
+    const int scale = step.joined ? p.joined_stride : p.stride, pad = step.joined ? 0 : p.pad;
+    const int c[4] = {step.channel, at.x * scale - pad + step.dx, at.y * scale - pad + step.dy, at.image};
+    const simt::TensorMap& map = step.joined ? p.joined : p.src;
+    unsigned char* const to = pixels_to + s * Tile::kStageBytes;
     if (p.cluster_columns == 1) {
       simt::tma_load(to, map, barrier(Tile::kFull, s), c);
     } else {
-      const uint32_t blocks = ((1u << p.cluster_columns) - 1) << (rank - column);
-      simt::tma_load_multicast(to, map, barrier(Tile::kFull, s), c, static_cast<uint16_t>(blocks));
+      simt::tma_load_multicast(to, map, barrier(Tile::kFull, s), c, pixels_for);
     }
+  }
+
+  MFS_DEVICE Place share_of(int number) const {
+    Place at = place(number);
+    if (p.tile_h > 1) {
+      at.y += p.tile_h / p.cluster_columns * column;
+    } else {
+      at.x += pixels_share;
+    }
+    return at;
   }
 
   // Weights do not depend on earlier kernels: the first ones are under way before these are complete.
   MFS_DEVICE void run() {
-    const int early = steps < kStages ? steps : kStages;
+    const int early = steps < kStages ? steps : kStages, first_k = first_step * p.depth;
+    const HopperStep first_of_all(p, first_step);
     HopperRing<kStages> ring;
-    const Place first = place(cluster);
+    HopperStep next = first_of_all;
+    Place at = share_of(cluster);
     for (int step = 0; step < early; ++step) {
       simt::mbarrier_arrive_expect(barrier(Tile::kFull, step), Tile::kStageBytes);
-      load_weights(step, step, first);
+      load_weights(first_k + step * p.depth, step, at);
     }
     simt::grid_dependency_wait();
-    for (int step = 0; step < early; ++step, ring.advance()) load_pixels(step, step, first);
+    for (int step = 0; step < early; ++step, ring.advance(), next.advance(p)) load_pixels(next, step, at);
     int step = early;
-    for (int number = cluster; number < groups; number += clusters, step = 0) {
-      const Place at = place(number);
-      for (; step < steps; ++step, ring.advance()) {
+    for (int number = cluster; number < groups; step = 0, next = first_of_all) {
+      for (int k = first_k + step * p.depth; step < steps; ++step, k += p.depth, ring.advance(), next.advance(p)) {
         simt::mbarrier_wait(barrier(Tile::kEmpty, ring.at), ring.parity ^ 1);
         simt::mbarrier_arrive_expect(barrier(Tile::kFull, ring.at), Tile::kStageBytes);
-        load_weights(step, ring.at, at);
-        load_pixels(step, ring.at, at);
+        load_weights(k, ring.at, at);
+        load_pixels(next, ring.at, at);
       }
+      number += clusters;
+      at = share_of(number);
     }
   }
 };

@@ -22,6 +22,9 @@ void require(cudaError_t error, const char* what) {
   if (const Status s = status_of(error, what); !s) throw Error(s.code(), s.message());
 }
 
+// Compiled for the same targets as the kernels.
+__global__ void any_kernel() {}
+
 cudaStream_t stream_of(const Cuda& cuda) { return static_cast<cudaStream_t>(cuda.stream); }
 
 }  // namespace
@@ -61,6 +64,12 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none) {
   }
   if (!devices.empty()) why_none.clear();
   return devices;
+}
+
+bool kernels_wait() {
+  constexpr int kFirstWithWaits = 90;
+  cudaFuncAttributes attributes;
+  return cudaFuncGetAttributes(&attributes, any_kernel) == cudaSuccess && attributes.ptxVersion >= kFirstWithWaits;
 }
 
 Status select_device(int index) { return status_of(cudaSetDevice(index), "select the device"); }
@@ -143,6 +152,11 @@ CudaEvent::CudaEvent() {
 
 Status CudaEvent::record(const Cuda& cuda) const {
   return status_of(cudaEventRecord(static_cast<cudaEvent_t>(event_.get()), stream_of(cuda)), "record an event");
+}
+
+Status CudaEvent::record_in_graph(const Cuda& cuda) const {
+  const auto event = static_cast<cudaEvent_t>(event_.get());
+  return status_of(cudaEventRecordWithFlags(event, stream_of(cuda), cudaEventRecordExternal), "record an event");
 }
 
 Status CudaEvent::wait_in(const Cuda& cuda) const {

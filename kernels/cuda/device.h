@@ -27,6 +27,10 @@ struct CudaDeviceInfo {
 // The devices that the kernels run on (capability 8.0 and up); if there are none, `why_none` says why, as part of a sentence.
 std::vector<CudaDeviceInfo> cuda_devices(std::string& why_none);
 
+// Whether this build's kernels, in the code that the current device loads, wait for the kernel before: what programmatic
+// launches rest on.
+bool kernels_wait();
+
 // Makes a device the calling thread's; everything below and every kernel launch refers to it.
 Status select_device(int index);
 
@@ -86,6 +90,8 @@ class CudaEvent {
  public:
   CudaEvent();  // throws Error
   Status record(const Cuda&) const;
+  // The same in a captured stream, where it is part of the graph: the moment is that of the graph's last run.
+  Status record_in_graph(const Cuda&) const;
   // What is queued there from now on comes after it. An event of a captured stream makes the other one part of that capture,
   // until it ends; before, the first one must wait for the last work of the other.
   Status wait_in(const Cuda&) const;

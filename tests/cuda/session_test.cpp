@@ -189,6 +189,12 @@ TEST_CASE_FIXTURE(Fixture, "what has no memory or plan yet is refused when queue
   CHECK(std::ranges::all_of(on_device.result(cuda), [](float v) { return v > 0 && v < 1; }));
 }
 
+TEST_CASE("a GPU that is not there is refused, the one that is there is taken by its number") {
+  CHECK(std::string(Model(MFS_SMALL_WEIGHTS, {.device = "cuda:0"}).info().device) == "cuda:0");
+  CHECK_THROWS_WITH(Model(MFS_SMALL_WEIGHTS, {.device = "cuda:99"}),
+                    "device cuda:99 was asked for, but there is no such device");
+}
+
 #if MFS_EMULATED
 TEST_CASE("int8 is refused on a GPU that is no Hopper, before anything is planned") {
   CHECK_THROWS_WITH(Model(MFS_SMALL_WEIGHTS, {.device = "cuda", .precision = "int8"}),

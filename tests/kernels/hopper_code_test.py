@@ -50,6 +50,12 @@ def check(nvcc, sources, name, wanted):
     for kernel in kernels:
         for instruction in wanted["instructions"]:
             assert instruction in kernel, f"no {instruction} in {kernel[:120]}"
+        # What fences memory for the whole GPU: only where blocks hand ordinary stores over, those of a split sum.
+        split = name == "conv_hopper" and re.search(r"conv_hopper_kernel\w*Lm[45]E", kernel[:200])
+        for costly in ("mbarrier.arrive.release.cluster", "mbarrier.try_wait.parity.acquire.cluster"):
+            assert (costly in kernel) == bool(split), f"{costly} in {kernel[:120]}"
+        for costly in ("fence.proxy.async;", "barrier.cluster.arrive.release"):
+            assert costly not in kernel, f"{costly} in {kernel[:120]}"
     for types, number in wanted["types"].items():
         assert sum(types in kernel for kernel in kernels) == number, f"not {number} kernels with {types}"
     print(f"{name}: {count} kernels, {max(registers)} registers at entry, no spills")

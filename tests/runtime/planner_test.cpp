@@ -53,7 +53,7 @@ TEST_CASE("no two live buffers share memory") {
     Lowered network = lowered(name);
     share_buffers_in_place(network, StreamOrder(network.ops.size()));
     const std::vector<std::size_t> scratch(network.ops.size(), 4096);
-    const MemoryPlan plan = plan_memory(network, scratch, false, StreamOrder(network.ops.size()));
+    const MemoryPlan plan = plan_memory(network, scratch, Keep::kOutput, StreamOrder(network.ops.size()));
     std::vector<Region> all = regions(network, plan);
     for (std::size_t i = 0; i < network.ops.size(); ++i)
       all.push_back({plan.scratch[i], plan.scratch[i] + scratch[i], static_cast<int>(i), static_cast<int>(i)});
@@ -67,6 +67,28 @@ TEST_CASE("no two live buffers share memory") {
       }
     }
   }
+}
+
+TEST_CASE("an input that is kept shares memory with nothing") {
+  Lowered network = lowered("multi");
+  const StreamOrder order(network.ops.size());
+  share_buffers_in_place(network, order);
+  const std::vector<std::size_t> scratch(network.ops.size(), 4096);
+  const auto bytes = [&](const Buffer& b) { return static_cast<std::size_t>(b.shape.elements()) * size_of(b.dtype); };
+  const auto input = static_cast<std::size_t>(network.input.buffer);
+  std::vector<bool> used(network.buffers.size());
+  for (const LoweredOp& op : network.ops)
+    for (const Place& p : access_of(op.step).writes) used[static_cast<std::size_t>(p.buffer)] = true;
+  const auto sharing = [&](Keep keep) {
+    const MemoryPlan plan = plan_memory(network, scratch, keep, order);
+    const std::size_t begin = plan.offsets[input], end = begin + bytes(network.buffers[input]);
+    int count = 0;
+    for (std::size_t b = 0; b < network.buffers.size(); ++b)
+      count += used[b] && plan.offsets[b] < end && begin < plan.offsets[b] + bytes(network.buffers[b]);
+    return count;
+  };
+  CHECK(sharing(Keep::kOutput) > 0);
+  CHECK(sharing(Keep::kInput) == 0);
 }
 
 TEST_CASE("every value is written before it is read") {

@@ -65,7 +65,7 @@ struct Planned {
 
 Planned planned(Lowered network, const std::vector<std::size_t>& scratch, const StreamOrder& order) {
   share_buffers_in_place(network, order);
-  MemoryPlan memory = plan_memory(network, scratch, false, order);
+  MemoryPlan memory = plan_memory(network, scratch, Keep::kOutput, order);
   return {std::move(network), scratch, std::move(memory)};
 }
 
@@ -167,7 +167,7 @@ void check_plan(const Lowered& network, const std::vector<std::size_t>& scratch,
   const StreamOrder one(network.ops.size());
   const std::vector<std::size_t> none(network.ops.size());
   const std::vector<std::uint64_t> expected =
-      values_found({network, none, plan_memory(network, none, true, one)}, sequence(one, Prefer::kFirst, random));
+      values_found({network, none, plan_memory(network, none, Keep::kAll, one)}, sequence(one, Prefer::kFirst, random));
   CHECK(values_found(p, sequence(one, Prefer::kFirst, random)) == expected);
   for (const Prefer prefer : {Prefer::kFirst, Prefer::kSecond, Prefer::kAny})
     CHECK(values_found(p, sequence(order, prefer, random)) == expected);

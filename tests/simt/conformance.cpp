@@ -77,6 +77,9 @@ unsigned pattern(size_t i) { return static_cast<unsigned>(i * 2654435761u >> 7);
 
 LaunchShape shape(const char* name, unsigned threads, size_t shared = 0) {
   LaunchShape s{.name = name};
+#if MFS_SIMT_HARDWARE
+  std::printf("%s\n", name);  // if it hangs, this is the last line
+#endif
   s.block = {threads, 1, 1};
   s.shared_bytes = shared;
   return s;
@@ -261,20 +264,25 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
   const uint32_t width = static_cast<uint32_t>(swizzle), rows1 = (t.box[1] + step - 1) / step;
   for (uint32_t i = 0; i < raw.size(); ++i) {
     const uint32_t x = i % t.box[0], row = i / t.box[0];
-    const long c[5] = {at.c[0] + long{x}, at.c[1] + long{row % rows1} * step, at.c[2] + long{row / rows1 % t.box[2]},
-                       at.c[3] + long{row / rows1 / t.box[2] % t.box[3]}, at.c[4] + long{row / rows1 / t.box[2] / t.box[3]}};
-    bool inside = true;
-    size_t from = 0;
+    // Where the element is loaded from, and stored to: without steps, which CUDA describes for loads only.
+    size_t from = 0, to = 0;
+    bool inside = true, stored = true;
+    const long moved[5] = {long{x}, long{row % rows1}, long{row / rows1 % t.box[2]}, long{row / rows1 / t.box[2] % t.box[3]},
+                           long{row / rows1 / t.box[2] / t.box[3]}};
     for (int d = 0; d < kRank; ++d) {
-      inside = inside && c[d] >= 0 && c[d] < static_cast<long>(t.extent[d]);
-      from += static_cast<size_t>(c[d]) * (d == 0 ? 1 : t.stride[d]);
+      const long extent = static_cast<long>(t.extent[d]), source = at.c[d] + moved[d] * (d == 1 ? step : 1),
+                 target = at.c[d] + moved[d];
+      inside = inside && source >= 0 && source < extent;
+      stored = stored && target >= 0 && target < extent;
+      from += static_cast<size_t>(source) * (d == 0 ? 1 : t.stride[d]);
+      to += static_cast<size_t>(target) * (d == 0 ? 1 : t.stride[d]);
     }
     uint32_t chunk = x / 16;
     if (width == 128) chunk ^= row % 8;
     if (width == 64) chunk ^= row / 2 % 4;
     if (width == 32) chunk ^= row / 4 % 2;
     raw[row * t.box[0] + chunk * 16 + x % 16] = inside ? in[from] : 0;
-    if (inside) copied[from] = in[from];
+    if (stored) copied[to] = inside ? in[from] : 0;
   }
   const auto bytes = static_cast<uint32_t>(raw.size());
   const LaunchShape launch_shape = shape("tma", 64, raw.size() + 2048);
@@ -284,8 +292,9 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
     TensorMap map_in, map_out;
     t.base = source.data();
     Status s = make_tensor_map(map_in, t);
-    t.base = target.data();
-    if (s) s = make_tensor_map(map_out, t);
+    TensorShape whole = t;
+    whole.base = target.data(), whole.box[1] = rows1, whole.step[1] = 1;
+    if (s) s = make_tensor_map(map_out, whole);
     if (s) s = launch(r.stream, launch_shape, kernel, map_in, map_out, at, out.data(), bytes);
     const std::string error = s ? r.finish() : s.message();
     compare("tma load", out.values(), raw, error);
@@ -384,6 +393,7 @@ void all(Runner& r) {
 }  // namespace mfs::test
 
 int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   if (const std::string why = mfs::test::unusable(); !why.empty()) return std::printf("skipped: %s\n", why.c_str()), 77;
   for (mfs::test::Runner& r : mfs::test::runners()) mfs::test::all(r);
   std::printf(mfs::test::failures ? "%d comparisons failed\n" : "all wrappers conform\n", mfs::test::failures);

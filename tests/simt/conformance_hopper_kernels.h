@@ -118,6 +118,7 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
   if (t == 0) {
     mbarrier_init(barriers, 1);
     mbarrier_init(barriers + 1, 32);
+    mbarrier_init(barriers + 2, 32);
     fence_mbarrier_init();
   }
   sync_cluster();
@@ -127,12 +128,14 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
       tma_load_multicast(box, in, barriers, {4, 1}, static_cast<uint16_t>((1u << cluster_blocks()) - 1), l2_evict_first());
   }
   *shared_of(given + t, next) = rank * 100 + t;
-  mbarrier_arrive_remote(barriers + 1, next);
+  mbarrier_publish_remote(barriers + 1, next);
   mbarrier_wait(barriers, 0);
-  mbarrier_wait(barriers + 1, 0);
+  mbarrier_wait_published(barriers + 1, 0);
   out[(block_index().x * 2) * 32 + t] = box[t];
   out[(block_index().x * 2 + 1) * 32 + t] = given[t];
-  sync_cluster();
+  mbarrier_arrive_remote(barriers + 2, next);
+  mbarrier_wait(barriers + 2, 0);
+  meet_cluster();
 }
 
 // Three of these in a row: each adds up what the one before left behind.

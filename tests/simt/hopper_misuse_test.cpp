@@ -70,6 +70,32 @@ MFS_KERNEL void early_exit_of_a_neighbour() {
   }
 }
 
+enum class HandOver { kRight, kPlainArrival, kPlainWait, kPlainEnd };
+
+// A block stores into its neighbour's memory and tells it.
+MFS_KERNEL void hand_over(HandOver how) {
+  uint64_t* barrier = reinterpret_cast<uint64_t*>(shared_memory());
+  uint32_t* given = reinterpret_cast<uint32_t*>(shared_memory() + 16);
+  const uint32_t other = cluster_rank() ^ 1;
+  if (thread_index().x == 0) {
+    mbarrier_init(barrier, 1);
+    fence_mbarrier_init();
+  }
+  meet_cluster();
+  if (thread_index().x == 0) {
+    *shared_of(given, other) = 1;
+    if (how == HandOver::kPlainArrival) {
+      mbarrier_arrive_remote(barrier, other);
+    } else if (how != HandOver::kPlainEnd) {
+      mbarrier_publish_remote(barrier, other);
+    }
+    if (how == HandOver::kPlainWait) mbarrier_wait(barrier, 0);
+    if (how == HandOver::kRight) mbarrier_wait_published(barrier, 0);
+  }
+  sync_warp();
+  meet_cluster();
+}
+
 MFS_KERNEL void wrong_rank() { shared_of(shared_memory(), 2); }
 
 MFS_KERNEL void no_grid_dependency_wait() {}
@@ -177,6 +203,10 @@ TEST_CASE("cluster, wgmma, register and launch misuse") {
     simt::LaunchShape pair = shape(2, 32, 64);
     pair.cluster.x = 2;
     CHECK(contains(run(options, pair, wrong_rank), "block 2 of a cluster of 2"));
+    CHECK(run(options, pair, hand_over, HandOver::kRight) == "");
+    CHECK(contains(run(options, pair, hand_over, HandOver::kPlainArrival), "mbarrier_arrive_remote publishes nothing"));
+    CHECK(contains(run(options, pair, hand_over, HandOver::kPlainWait), "use mbarrier_wait_published"));
+    CHECK(contains(run(options, pair, hand_over, HandOver::kPlainEnd), "meet_cluster publishes nothing"));
     if (options.order == Order::kRandom) CHECK(contains(run(options, pair, early_exit_of_a_neighbour), "exited"));
     simt::LaunchShape chained = shape(1, 32, 0);
     chained.programmatic = true;

@@ -1,5 +1,5 @@
 // Clusters (sm_90): blocks that run at the same time, meet at a barrier and reach into each other's shared memory.
-// A block must not exit while another may still touch its shared memory: end with sync_cluster(). In code for older GPUs a
+// A block must not exit while another may still touch its shared memory: end with meet_cluster(). In code for older GPUs a
 // block is a cluster of its own.
 #pragma once
 
@@ -19,6 +19,7 @@ MFS_DEVICE T* shared_of(T* p, uint32_t) {
   return p;
 }
 MFS_DEVICE void sync_cluster() { cluster_wait(); }
+MFS_DEVICE void meet_cluster() { cluster_wait(); }
 
 #elif MFS_SIMT_HARDWARE
 
@@ -45,6 +46,12 @@ MFS_DEVICE void sync_cluster() {
   cluster_arrive();
   cluster_wait();
 }
+// The same without the fence of memory for the whole GPU: where blocks only begin or end together, mbarriers have been fenced
+// by fence_mbarrier_init(), and nothing that was stored is handed over.
+MFS_DEVICE void meet_cluster() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+  cluster_wait();
+}
 
 #else
 
@@ -53,6 +60,7 @@ uint32_t cluster_blocks();
 void cluster_arrive(Site site = Site::current());
 void cluster_wait(Site site = Site::current());
 void sync_cluster(Site site = Site::current());
+void meet_cluster(Site site = Site::current());
 void* shared_of_block(void* p, uint32_t rank, Site site);
 template <class T>
 T* shared_of(T* p, uint32_t rank, Site site = Site::current()) {

@@ -1,5 +1,5 @@
-// Makes this thread's earlier writes, and those it knows of, visible to the async proxy: between ordinary writes to memory and
-// the TMA store or wgmma that reads them, or the TMA load that overwrites them.
+// Makes this thread's earlier writes to its block's shared memory, and those it knows of, visible to the async proxy: between
+// ordinary writes and the TMA store or wgmma that reads them, or the TMA load that overwrites them.
 #pragma once
 
 #include "kernels/cuda/simt/platform.h"
@@ -8,7 +8,7 @@ namespace mfs::core::simt {
 inline namespace MFS_SIMT_BACKEND {
 
 #if MFS_SIMT_HARDWARE
-MFS_DEVICE void fence_proxy_async() { asm volatile("fence.proxy.async;" ::: "memory"); }
+MFS_DEVICE void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 #else
 void fence_proxy_async();
 #endif

@@ -1,7 +1,8 @@
 // Programmatic dependent launch (sm_90): kernels launched with LaunchShape::programmatic may start while the previous one still
 // runs. Every thread of every kernel executes grid_dependency_wait(), and before it touches nothing but weights: of what
-// earlier kernels wrote or still read, nothing. In code for older GPUs the wait is empty and so is the permission to start:
-// such kernels run one after the other however they are launched.
+// earlier kernels wrote or still read, nothing. Code compiled for older GPUs has no wait: it must not be launched this way,
+// since the end of a block is a permission to start, too, and what it wrote may not be visible yet (kernels_wait() in
+// device.h).
 //
 // The wait also lets the next kernel start, never anything else: when the next but one starts, this one is complete. So a
 // kernel runs at most beside the beginning of the next.

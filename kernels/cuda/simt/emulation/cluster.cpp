@@ -33,6 +33,7 @@ void cluster_arrive(Site site) {
   ClusterBarrier& barrier = t.block->cluster->barrier;
   if (t.cluster_phase_pending) fail(site, "cluster_arrive: the thread has not waited for its last arrival");
   t.cluster_phase_pending = true;
+  t.reached_out = false;
   t.cluster_generation = barrier.generation;
   release(barrier.gathering);
   if (++barrier.arrived == t.block->cluster->first_async_slot) {
@@ -58,7 +59,17 @@ void sync_cluster(Site site) {
   cluster_wait(site);
 }
 
-void* shared_of_block(void* p, uint32_t rank, Site site) { return remote_address(p, rank, "shared_of", site); }
+void meet_cluster(Site site) {
+  if (current().reached_out)
+    report(site, "meet_cluster publishes nothing, and the thread may have stored into another block's memory");
+  sync_cluster(site);
+}
+
+void* shared_of_block(void* p, uint32_t rank, Site site) {
+  Thread& t = current();
+  t.reached_out |= rank != t.block->rank;
+  return remote_address(p, rank, "shared_of", site);
+}
 
 void grid_dependency_wait(Site site) {
   Thread& t = current();

@@ -39,8 +39,8 @@ struct MBarrier {
   uint32_t count = 0, pending = 0;
   int64_t bytes = 0;
   uint64_t phase = 0;
-  bool fenced = false;
-  Knowledge gathering, released;  // of the current and of the last complete phase
+  bool fenced = false, published = false;  // published: by another block, ever
+  Knowledge gathering, released;           // of the current and of the last complete phase
 };
 
 struct ClusterBarrier {

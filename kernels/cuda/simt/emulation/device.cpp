@@ -143,6 +143,8 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string&) {
   return {{0, "emulated GPU", simt::emulation::device_capability(), 4, std::size_t{1} << 32}};
 }
 
+bool kernels_wait() { return true; }
+
 Status select_device(int) { return {}; }
 
 CudaDeviceScope::CudaDeviceScope(int) {}
@@ -228,7 +230,11 @@ Status CudaEvent::record(const Cuda& cuda) const {
     event.count = branch->machine->queued();
     return {};
   }
-  enqueue(cuda, "event", [&event] { event.time = Clock::now(); });
+  return record_in_graph(cuda);
+}
+
+Status CudaEvent::record_in_graph(const Cuda& cuda) const {
+  enqueue(cuda, "event", [&event = state_of(event_.get())] { event.time = Clock::now(); });
   return {};
 }
 

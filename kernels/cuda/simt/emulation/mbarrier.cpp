@@ -1,5 +1,8 @@
 #include "kernels/cuda/simt/mbarrier.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "kernels/cuda/simt/emulation/mbarriers.h"
 #include "kernels/cuda/simt/fence.h"
 
@@ -34,6 +37,26 @@ void arrive(MBarrier& m, const char* what, const Site& site) {
   release(m.gathering);
   --m.pending;
   complete_phase_if_due(m);
+}
+
+MBarrier& arrive_in(uint64_t* barrier, uint32_t rank, const char* what, const Site& site) {
+  maybe_yield(site);
+  auto* remote = static_cast<uint64_t*>(remote_address(barrier, rank, what, site));
+  MBarrier& m = find_mbarrier(remote, what, site);
+  if (!m.fenced) report(site, "missing fence_mbarrier_init before another block uses the mbarrier");
+  touch(remote, 8, Touch::kAtomic, site);
+  arrive(m, what, site);
+  return m;
+}
+
+const MBarrier& wait_for(uint64_t* barrier, uint32_t parity, const char* what, const Site& site) {
+  maybe_yield(site);
+  check_shared(barrier, 8, what, site);
+  MBarrier& m = find_mbarrier(barrier, what, site);
+  touch(barrier, 8, Touch::kAtomic, site);
+  wait_until(what, site, [&] { return (m.phase & 1) != (parity & 1); });
+  acquire(m.released);
+  return m;
 }
 
 void deliver(MBarrier& m, const AsyncAgent& agent, size_t bytes) {
@@ -102,12 +125,18 @@ void mbarrier_arrive_expect(uint64_t* barrier, uint32_t bytes, Site site) {
 }
 
 void mbarrier_arrive_remote(uint64_t* barrier, uint32_t rank, Site site) {
-  maybe_yield(site);
-  auto* remote = static_cast<uint64_t*>(remote_address(barrier, rank, "mbarrier_arrive_remote", site));
-  MBarrier& m = find_mbarrier(remote, "mbarrier_arrive_remote", site);
-  if (!m.fenced) report(site, "missing fence_mbarrier_init before another block uses the mbarrier");
-  touch(remote, 8, Touch::kAtomic, site);
-  arrive(m, "mbarrier_arrive_remote", site);
+  if (current().reached_out)
+    report(site, "mbarrier_arrive_remote publishes nothing, and the thread may have stored into another block's memory");
+  arrive_in(barrier, rank, "mbarrier_arrive_remote", site);
+}
+
+void mbarrier_publish_remote(uint64_t* barrier, uint32_t rank, Site site) {
+  arrive_in(barrier, rank, "mbarrier_publish_remote", site).published = true;
+  // For its warpgroup, too, which it has met before.
+  const Thread& t = current();
+  std::vector<Thread>& threads = t.block->threads;
+  for (unsigned i = t.number / 128 * 128; i < std::min<size_t>(t.number / 128 * 128 + 128, threads.size()); ++i)
+    threads[i].reached_out = false;
 }
 
 bool mbarrier_test(uint64_t* barrier, uint32_t parity, Site site) {
@@ -121,12 +150,12 @@ bool mbarrier_test(uint64_t* barrier, uint32_t parity, Site site) {
 }
 
 void mbarrier_wait(uint64_t* barrier, uint32_t parity, Site site) {
-  maybe_yield(site);
-  check_shared(barrier, 8, "mbarrier_wait", site);
-  MBarrier& m = find_mbarrier(barrier, "mbarrier_wait", site);
-  touch(barrier, 8, Touch::kAtomic, site);
-  wait_until("mbarrier_wait", site, [&] { return (m.phase & 1) != (parity & 1); });
-  acquire(m.released);
+  if (wait_for(barrier, parity, "mbarrier_wait", site).published)
+    report(site, "mbarrier_wait on an mbarrier where another block has published something: use mbarrier_wait_published");
+}
+
+void mbarrier_wait_published(uint64_t* barrier, uint32_t parity, Site site) {
+  wait_for(barrier, parity, "mbarrier_wait_published", site);
 }
 
 }  // namespace MFS_SIMT_BACKEND

@@ -43,6 +43,7 @@ struct Thread {
   bool wgmma_fenced = false;
   bool grid_dependency_waited = false;
   bool cluster_phase_pending = false;  // arrived at the cluster barrier and not yet waited
+  bool reached_out = false;            // into another block's shared memory, and what it stored there is not published
   uint64_t cluster_generation = 0;
   std::vector<uint64_t*> unfenced_barriers;  // mbarriers initialised without a fence since
 };
