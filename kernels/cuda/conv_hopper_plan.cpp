@@ -38,13 +38,20 @@ void choose_pixels(const Conv& conv, HopperGeometry& g) {
 
 int steps_of(int channels, int depth) { return (channels + depth - 1) / depth; }
 
+// A cluster lies in one GPC, whose SMs are not always a multiple of four.
+int clusters_at_once(int multiprocessors, int blocks) {
+  constexpr int kSmsPerGpc = 16;
+  const int lost = blocks > 2 ? multiprocessors % kSmsPerGpc : 0;
+  return std::max(1, (multiprocessors - lost) / blocks);
+}
+
 double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, int multiprocessors) {
   const HopperTileModel& tile = kHopperTiles[plan.tile];
   const double column_tiles = (conv.dst.c + tile.columns - 1) / tile.columns;
   const auto groups = [](double tiles, int size) { return std::ceil(tiles / size); };
   const double clusters =
       groups(static_cast<double>(g.row_tiles()), plan.cluster_rows) * groups(column_tiles, plan.cluster_columns);
-  const double at_once = std::max(1, multiprocessors / plan.cluster_blocks());
+  const double at_once = clusters_at_once(multiprocessors, plan.cluster_blocks());
   const double a_bytes = kHopperRows * kHopperStepBytes, b_bytes = tile.columns * kHopperStepBytes;
   const double multiply = 1.0 * kHopperRows * tile.columns * kHopperStepBytes / kMultipliesPerCycle /
                           (tile.columns < 128 ? kFewColumnsEfficiency : 1);

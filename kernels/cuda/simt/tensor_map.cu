@@ -34,18 +34,22 @@ CUtensorMapSwizzle swizzle_of(Swizzle swizzle) {
   return CU_TENSOR_MAP_SWIZZLE_NONE;
 }
 
+// Not linked against the driver, so that the program also starts on machines without one. Null: it is too old.
+decltype(&cuTensorMapEncodeTiled) find_encode() {
+  void* address = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+  const cudaError_t error =
+      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &address, 12000, cudaEnableDefault, &found);
+  if (error != cudaSuccess || found != cudaDriverEntryPointSuccess) return nullptr;
+  return reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(address);
+}
+
 }  // namespace
 
 Status make_tensor_map(TensorMap& map, const TensorShape& shape) {
   if (Status s = check(shape); !s) return s;
-  // Not linked against the driver, so that the program also starts on machines without one.
-  void* address = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &address, 12000, cudaEnableDefault, &found) != cudaSuccess ||
-      found != cudaDriverEntryPointSuccess) {
-    return {Code::kNoDevice, "tensor map: the driver has no cuTensorMapEncodeTiled"};
-  }
-  const auto encode = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(address);
+  static const auto encode = find_encode();
+  if (!encode) return {Code::kNoDevice, "tensor map: the driver has no cuTensorMapEncodeTiled"};
   const CUresult result =
       encode(&map, data_type(shape.type), static_cast<cuuint32_t>(shape.rank), const_cast<void*>(shape.base), shape.extent,
              shape.stride + 1, shape.box, shape.step, CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle_of(shape.swizzle),
