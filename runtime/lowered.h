@@ -28,8 +28,9 @@ struct Lowered {
 };
 
 struct LowerOptions {
-  DType dtype = DType::kF32;    // of activations
-  bool join_shortcuts = false;  // projected shortcuts become more K of the convolutions they are added to
+  DType dtype = DType::kF32;  // of activations
+  // 1x1 convolutions become more K of those they are added to: projected shortcuts, the head's second source.
+  bool join_sources = false;
 };
 
 // Fuses batch norm, residual and ReLU into convolutions, score maps into the transposed convolutions they are added to, SE

@@ -73,7 +73,7 @@ Value Lowering::other_operand(Value sum, Value one) const {
 
 // A projected shortcut: a 1x1 convolution with batch norm, added to another convolution with batch norm. Left to that one.
 bool Lowering::leave_to_sum(Value conv) {
-  if (!options_.join_shortcuts || op(conv).window.kernel != 1) return false;
+  if (!options_.join_sources || op(conv).window.kernel != 1) return false;
   const auto bn = only_user(conv, OpKind::kBatchNorm);
   const auto sum = bn ? only_user(*bn, OpKind::kAdd) : std::nullopt;
   if (!sum) return false;

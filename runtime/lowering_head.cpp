@@ -46,6 +46,11 @@ void Lowering::lower_head(Value conv) {
     const auto [value, first] = features[i];
     Filters f = filters;
     f.first_in = first, f.in = op(value).shape.c, f.shift = i == 0;
+    if (i == 1 && options_.join_sources) {
+      auto& before = std::get<ConvStep>(out_.ops.back().step);
+      before.joined = place(value), before.joined_filters = f;
+      continue;
+    }
     ConvStep step;
     step.src = place(value), step.dst = head.features, step.filters = {f};
     if (i) step.residual = head.features;

@@ -134,7 +134,7 @@ void Model::check_calibration() const {
     throw Error(Code::kUnsupported,
                 path + ": precision " + precision() + " needs calibrated weights, which mfs_calibrate makes of these");
   const PreprocessDescription& p = weights_->preprocess();
-  Lowered network = lower(build_network(*weights_, p.height, p.width), {.dtype = dtype_, .join_shortcuts = gpu_.has_value()});
+  Lowered network = lower(build_network(*weights_, p.height, p.width), {.dtype = dtype_, .join_sources = gpu_.has_value()});
   try {
     quantise(network, *weights_->calibration(), {*narrow_, gpu_.has_value()});
   } catch (const Error& error) {

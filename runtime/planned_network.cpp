@@ -15,7 +15,7 @@ namespace {
 template <typename Device>
 Lowered lowered_for(const WeightsFile& file, const Device& device, const NetworkOptions& o) {
   constexpr bool kCuda = std::is_same_v<Device, Cuda>;  // the CPU's convolutions have one source and one result
-  Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_shortcuts = kCuda});
+  Lowered network = lower(build_network(file, o.height, o.width, o.batch), {.dtype = o.dtype, .join_sources = kCuda});
   if (o.calibration) quantise(network, *o.calibration, {o.narrow, kCuda});
   if constexpr (kCuda) {
     group_convs(network);

@@ -77,8 +77,11 @@ const float* StepBinder<Device>::parameter(const std::string& name) {
 template <typename Device>
 GroupedConv StepBinder<Device>::described(const ConvStep& s) const {
   std::string key;
-  for (const Filters& f : s.filters) key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
-  if (s.joined) key += "+" + s.joined_filters.conv;
+  const auto add = [&key](const Filters& f) {
+    key += f.conv + "[" + std::to_string(f.first_in) + ":" + std::to_string(f.in) + "]";
+  };
+  for (const Filters& f : s.filters) add(f);
+  if (s.joined) key += '+', add(s.joined_filters);
   const auto parameters = [this, &s](float* weights, float* joined, float* bias) {
     float* to = bias;
     for (const Filters& f : s.filters) {

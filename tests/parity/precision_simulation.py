@@ -45,7 +45,7 @@ class Op:
     channels: int = 0
     src: Optional[int] = None  # operations that wrote what this one reads
     residual: Optional[int] = None
-    joined: Optional[int] = None  # of the projected shortcut that is part of the sum
+    joined: Optional[int] = None  # of the second source (projected shortcut, fusion branch) in the sum
     relu: bool = False
     window: dict = field(default_factory=dict)
     joined_stride: int = 1
@@ -134,14 +134,14 @@ class Recorder:
             filters = self.folded(conv, norm, first, width, shift=False)
             priors.append(self.add(Op("prior", f"{conv}.prior{index}", src=stage, filters=filters)))
             first += width
-        features = None
-        for index, part in enumerate(parts):
-            filters = self.folded(conv, norm, first, self.ops[part].channels, shift=index == 0)
-            features = self.add(
-                Op("conv", conv + ".late" * bool(index), len(filters[1]), part, residual=features, window={}, filters=filters)
-            )
+        sources = []
+        for part in parts:
+            sources.append(self.folded(conv, norm, first, self.ops[part].channels, shift=not sources))
             first += self.ops[part].channels
-        self.add(Op("head", "layer5.final", 1, features, others=tuple(priors)))
+        features = Op("conv", conv, len(sources[0][1]), parts[0], window={}, filters=sources[0])
+        if fused is not None:
+            features.joined, features.joined_filters = parts[1], sources[1]
+        self.add(Op("head", "layer5.final", 1, self.add(features), others=tuple(priors)))
 
 
 class Simulation:

@@ -117,7 +117,7 @@ TEST_CASE("engines that join shortcuts round no value that others do not") {
     const Graph graph = build_network(*WeightsFile::open(golden.weights_path), 64, 64);
     std::set<std::string> alone;
     for (const QuantisedValue& v : quantised_values(lower(graph, {}))) alone.insert(v.name);
-    for (const QuantisedValue& v : quantised_values(lower(graph, {.dtype = DType::kF16, .join_shortcuts = true}))) {
+    for (const QuantisedValue& v : quantised_values(lower(graph, {.dtype = DType::kF16, .join_sources = true}))) {
       CAPTURE(v.name);
       CHECK(alone.contains(v.name));
     }

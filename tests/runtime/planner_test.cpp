@@ -120,6 +120,30 @@ TEST_CASE("fusion leaves no concat, no upsampled prior and one stem") {
   for (const LoweredOp& op : network.ops) CHECK_FALSE(std::holds_alternative<ResizeStep>(op.step));
 }
 
+TEST_CASE("the head's sources are one convolution where a convolution can have two, else two that add up") {
+  const test::GoldenNetwork golden("multi");
+  const Graph graph = build_network(*WeightsFile::open(golden.weights_path), 64, 64);
+  for (const bool join : {false, true}) {
+    CAPTURE(join);
+    const Lowered network = lower(graph, {.dtype = DType::kF16, .join_sources = join});
+    std::vector<ConvStep> convs;
+    for (const LoweredOp& op : network.ops)
+      if (op.name.starts_with("layer5.bottleneck.0") && op.name.find("prior") == op.name.npos)
+        convs.push_back(std::get<ConvStep>(op.step));
+    REQUIRE(convs.size() == (join ? 1 : 2));
+    CHECK(convs[0].src.shape.c == 1024);
+    CHECK(convs[0].filters[0].shift);
+    const Place& second = join ? convs[0].joined : convs[1].src;
+    const Filters& filters = join ? convs[0].joined_filters : convs[1].filters[0];
+    CHECK(second.shape.c == 64);
+    CHECK(filters.first_in == convs[0].filters[0].first_in + 1024);
+    CHECK(filters.in == 64);
+    CHECK_FALSE(filters.shift);
+    CHECK_FALSE(convs[0].residual);
+    if (!join) CHECK(convs[1].residual.buffer == convs[0].dst.buffer);
+  }
+}
+
 TEST_CASE("a VGG network is convolutions, pools and two transposed convolutions that add the scores") {
   const Lowered network = lowered("vgg_early", DType::kBF16);
   int convs = 0, without_relu = 0, pools = 0, enlarged = 0;

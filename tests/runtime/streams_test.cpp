@@ -251,7 +251,7 @@ Lowered random_network(std::mt19937& random) {
 Lowered golden_network(const std::string& name) {
   const test::GoldenNetwork golden(name);
   const auto file = WeightsFile::open(golden.weights_path);
-  Lowered network = lower(build_network(*file, 64, 64), {.dtype = DType::kF16, .join_shortcuts = true});
+  Lowered network = lower(build_network(*file, 64, 64), {.dtype = DType::kF16, .join_sources = true});
   group_convs(network);
   return network;
 }
