@@ -165,6 +165,7 @@ class Tuner {
     std::vector<std::pair<Conv, int>> problems;
     for (const LoweredOp& op : network.lowered().ops) {
       const auto* step = std::get_if<ConvStep>(&op.step);
+      if (const auto* head = std::get_if<ConvHeadStep>(&op.step)) step = &head->conv;
       if (!step) continue;
       const Conv problem = tuned_problem(problem_of(network.lowered(), *step));
       if (!hopper_takes(problem) || std::ranges::find(found_, problem, &HopperTuned::problem) != found_.end()) continue;

@@ -12,8 +12,9 @@ namespace mfs::core {
 
 enum class UpsampleOf { kLogit, kProbability };  // what is interpolated; the paper does the latter, its base code the former
 
-// logit (1, h, w, 1) dense f32, bilinearly resized to width x height. probability (f32, 0..1) and mask (0 or 255; 255 where
-// probability > threshold) may each be null; row strides in bytes. Mask alone computes no sigmoid when logits are upsampled.
+// logit (1, h, w, 1) dense f32, on CUDA also (1, h, w, parts), which are added up in their order; bilinearly resized to width x
+// height. probability (f32, 0..1) and mask (0 or 255; 255 where probability > threshold) may each be null; row strides in
+// bytes. Mask alone computes no sigmoid when logits are upsampled.
 struct UpsampleMask {
   View logit;
   UpsampleOf domain = UpsampleOf::kLogit;

@@ -33,6 +33,11 @@ struct Collect {
     a.reads.push_back(s.features);
     return a;
   }
+  Access operator()(const ConvHeadStep& s) const {
+    Access a = with_optional({{s.conv.src}, {s.head.dst}}, s.conv.joined);
+    a.reads.insert(a.reads.end(), s.head.priors.begin(), s.head.priors.end());
+    return a;
+  }
   Access operator()(const ResizeStep& s) const { return {{s.src}, {s.dst}}; }
   Access operator()(const TransposedConvStep& s) const { return with_optional({{s.src}, {s.dst}}, s.residual); }
   Access operator()(const QuantiseStep& s) const { return {{s.src}, {s.dst}}; }

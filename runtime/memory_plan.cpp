@@ -72,6 +72,10 @@ void share_buffers_in_place(Lowered& network, const StreamOrder& order) {
           if constexpr (requires { step.pooled; }) std::ranges::for_each(step.pooled, resolve);
           if constexpr (requires { step.grids; }) std::ranges::for_each(step.grids, resolve);
           if constexpr (requires { step.priors; }) std::ranges::for_each(step.priors, resolve);
+          if constexpr (std::is_same_v<T, ConvHeadStep>) {
+            for (Place* p : {&step.conv.src, &step.conv.joined, &step.head.dst}) resolve(*p);
+            std::ranges::for_each(step.head.priors, resolve);
+          }
           if constexpr (std::is_same_v<T, ConvStep>)  // what is convolved itself is read by more than its own pixel
             if (step.residual.buffer != step.src.buffer) try_share(step.residual, step.dst, static_cast<int>(i));
           if constexpr (std::is_same_v<T, SqueezeExciteStep>) try_share(step.src, step.dst, static_cast<int>(i));

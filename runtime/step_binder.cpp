@@ -14,6 +14,7 @@
 #include "kernels/transposed_conv.h"
 #include "runtime/conv_problem.h"
 #include "runtime/fold.h"
+#include "runtime/head_fusion.h"
 #include "runtime/stem_fusion.h"
 
 namespace mfs::core {
@@ -75,6 +76,12 @@ const float* StepBinder<Device>::parameter(const std::string& name) {
 }
 
 template <typename Device>
+LogitParameters StepBinder<Device>::logit_parameters(const PyramidHeadStep& s) const {
+  const std::vector<float> bias = read_all(file_, s.final_conv + ".bias");
+  return {read_all(file_, s.final_conv + ".weight"), bias.empty() ? 0.0f : bias[0]};
+}
+
+template <typename Device>
 GroupedConv StepBinder<Device>::described(const ConvStep& s) const {
   std::string key;
   const auto add = [&key](const Filters& f) {
@@ -119,6 +126,14 @@ std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
       stem_ = prepare_stem(device_, stem_of(*stem, network_), d.parameters, d.name, packs_);
     } else {
       throw Error(Code::kInternal, op.name + ": the CPU engine pools for itself");
+    }
+  } else if (const auto* fused = std::get_if<ConvHeadStep>(&op.step)) {
+    if constexpr (std::is_same_v<Device, Cuda>) {
+      const GroupedConv d = described(fused->conv);
+      head_ =
+          prepare_conv_head(device_, head_of(*fused, network_), d.parameters, logit_parameters(fused->head), d.name, packs_);
+    } else {
+      throw Error(Code::kInternal, op.name + ": the CPU engine adds the priors by themselves");
     }
   } else if (const auto* gate = std::get_if<SqueezeExciteStep>(&op.step)) {
     if (!gate->sums) bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
@@ -237,14 +252,29 @@ template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const PyramidHeadStep& s) {
   std::vector<View> priors;
   for (const Place& p : s.priors) priors.push_back(view(p));
-  const float* weights = parameter(s.final_conv + ".weight");
-  const std::vector<float> bias = read_all(file_, s.final_conv + ".bias");
-  PyramidHead head{view(s.features), priors, weights, bias.empty() ? 0.0f : bias[0], s.align_corners, view(s.dst), scratch(i)};
+  LogitParameters logit = logit_parameters(s);
+  const float* weights = keep(device_, std::move(logit.weights), parameters_);
+  PyramidHead head{view(s.features), priors, weights, logit.bias, s.align_corners, view(s.dst), scratch(i)};
   if (const Status ok = check(head); !ok) throw Error(Code::kInternal, network_.ops[i].name + ": " + ok.message());
   return {{network_.ops[i].name, "pyramid head", "", cost(head)}, [head, priors](const Device& device) mutable {
             head.priors = priors;
             return core::run(device, head);
           }};
+}
+
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvHeadStep& s) {
+  std::vector<View> priors;
+  for (const Place& p : s.head.priors) priors.push_back(view(p));
+  StepInfo info{network_.ops[i].name, conv_name(problem_of(network_, s.conv), s.conv.window) + " +priors +logit", "", {}};
+  if constexpr (std::is_same_v<Device, Cuda>) {
+    info.algorithm = head_->algorithm(), info.cost = cost(head_of(s, network_));
+    const View src = view(s.conv.src), joined = s.conv.joined ? View(view(s.conv.joined)) : View{};
+    return {info, [head = head_, src, joined, priors, logit = view(s.head.dst)](const Cuda& cuda) {
+              return head->run(cuda, {src, joined, priors, logit});
+            }};
+  }
+  throw Error(Code::kInternal, info.name + ": the CPU engine adds the priors by themselves");
 }
 
 template <typename Device>

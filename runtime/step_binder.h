@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/conv_group.h"
+#include "kernels/conv_head.h"
 #include "kernels/stem.h"
 #include "runtime/executor.h"
 #include "runtime/lowered.h"
@@ -53,12 +54,14 @@ class StepBinder {
   BoundStep<Device> bind_step(std::size_t i, const SqueezeExciteStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidPoolStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidHeadStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const ConvHeadStep& s);
   BoundStep<Device> bind_step(std::size_t i, const ResizeStep& s);
   BoundStep<Device> bind_step(std::size_t i, const TransposedConvStep& s);
   BoundStep<Device> bind_step(std::size_t i, const QuantiseStep& s);
 
   GroupedConv described(const ConvStep& s) const;  // refers to the step
   ConvArguments arguments_of(const ConvStep& s, std::size_t op) const;
+  LogitParameters logit_parameters(const PyramidHeadStep& s) const;
   const float* parameter(const std::string& name);  // on the device; null when the file has no such tensor
   std::span<std::byte> scratch(std::size_t op) const;
 
@@ -70,6 +73,7 @@ class StepBinder {
   std::vector<std::shared_ptr<const PreparedConv<Device>>> convs_;  // by operation, for some of them
   std::vector<std::shared_ptr<const PreparedConvGroup>> groups_;
   std::shared_ptr<const PreparedStem> stem_;
+  std::shared_ptr<const PreparedConvHead> head_;
   std::vector<std::size_t> scratch_sizes_;
   Parameters parameters_;
   std::byte* arena_ = nullptr;

@@ -70,6 +70,11 @@ struct PyramidHeadStep {
   bool align_corners = true;
   Place dst;
 };
+// Without `features`, which the convolution would write; see head_fusion.h.
+struct ConvHeadStep {
+  ConvStep conv;
+  PyramidHeadStep head;
+};
 struct ResizeStep {
   Place src, dst;
   bool align_corners = true;
@@ -87,7 +92,7 @@ struct QuantiseStep {
 };
 
 using AnyStep = std::variant<ConvStep, ConvGroupStep, StemStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep,
-                             PyramidHeadStep, ResizeStep, TransposedConvStep, QuantiseStep>;
+                             PyramidHeadStep, ConvHeadStep, ResizeStep, TransposedConvStep, QuantiseStep>;
 
 // Every place a step reads and writes.
 struct Access {

@@ -35,7 +35,7 @@ class StreamOrder {
 };
 
 // Stream 0 for the longest chain of steps that need one another, stream 1 for what can run beside it: the fusion branch beside
-// the backbone, in the head the large convolution beside the pooled context.
+// the backbone, and, where the head is several kernels, its large convolution beside the pooled context.
 std::vector<int> side_branches(const Lowered& network);
 
 }  // namespace mfs::core

@@ -73,6 +73,7 @@ std::size_t scratch_bytes(const Cpu& cpu, const UpsampleMask& op) { return lay_o
 
 Status run(const Cpu& cpu, const UpsampleMask& op) {
   if (Status s = check(op); !s) return s;
+  if (op.logit.shape.c != 1) return refuse("upsample_mask", "the CPU engine's logit has no parts");
   if (Status s = check_scratch("upsample_mask", op.scratch, scratch_bytes(cpu, op)); !s) return s;
   const Layout l = lay_out(cpu, op, op.scratch.data());
   const int grid_height = op.logit.shape.h, grid_width = op.logit.shape.w;

@@ -10,78 +10,33 @@
 #include "kernels/bfloat16.h"
 #include "kernels/check.h"
 #include "kernels/cuda/conv_family.h"
-#include "kernels/cuda/conv_weights.h"
+#include "kernels/cuda/conv_hopper_pack.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
 #include "kernels/float8.h"
-#include "kernels/narrow_weights.h"
 
 namespace mfs::core {
 namespace {
-
-constexpr int kWidestColumns = 4 * 256;  // of a cluster
 
 struct HopperKernel {
   void (*run)(HopperConvParams) = nullptr;
   std::size_t shared_bytes = 0;
 };
-template <class T, std::size_t kModel>
+template <class T, bool kHead, std::size_t kModel>
 constexpr HopperKernel kernel_of() {
   if constexpr (hopper_has_tile(std::is_same_v<T, simt::E4m3>, kHopperTiles[kModel])) {
-    return {conv_hopper_kernel<T, kModel>, HopperTile<kModel>::kSharedBytes};
+    return {conv_hopper_kernel<T, kModel, kHead>, HopperTile<kModel>::kSharedBytes};
   } else {
     return {};
   }
 }
-template <class T, std::size_t... kModels>
+template <class T, bool kHead, std::size_t... kModels>
 constexpr std::array<HopperKernel, sizeof...(kModels)> kernels_of(std::index_sequence<kModels...>) {
-  return {kernel_of<T, kModels>()...};
+  return {kernel_of<T, kHead, kModels>()...};
 }
 // In the order of kHopperTiles.
-template <class T>
-const auto kKernels = kernels_of<T>(std::make_index_sequence<std::size(kHopperTiles)>());
-
-// Rows of K for every output channel: taps, then joined, each times its scale and padded with zeros to whole steps.
-template <typename Element>
-std::vector<Element> rows_of_k(const Conv& c, const HopperGeometry& g, const ConvF32Parameters& from, float src_scale,
-                               float joined_scale) {
-  const int taps = c.kernel * c.kernel;
-  const std::int64_t row = std::int64_t{g.steps} * g.depth;
-  std::vector<Element> to(static_cast<std::size_t>(c.dst.c * row), Element(0.0f));
-  for (std::int64_t o = 0; o < c.dst.c; ++o) {
-    Element* k = to.data() + o * row;
-    for (int tap = 0; tap < taps; ++tap, k += g.chunks * g.depth) {
-      for (int i = 0; i < c.src.c; ++i)
-        k[i] = Element(from.weights[static_cast<std::size_t>((o * c.src.c + i) * taps + tap)] * src_scale);
-    }
-    for (int i = 0; i < c.joined.c; ++i)
-      k[i] = Element(from.joined[static_cast<std::size_t>(o * c.joined.c + i)] * joined_scale);
-  }
-  return to;
-}
-
-std::vector<float> for_whole_tiles(std::vector<float> v) {
-  v.resize((v.size() + kWidestColumns - 1) / kWidestColumns * kWidestColumns);
-  return v;
-}
-
-template <typename Element>
-std::shared_ptr<const ConvWeights> packed(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
-  const ConvF32Parameters from(c, parameters);
-  return on_device(rows_of_k<Element>(c, g, from, 1, 1), for_whole_tiles(from.bias));
-}
-
-// int8 and fp8: both sources' scales become part of the weights before these are rounded, so that one scale fits the whole sum.
-template <typename Rounded>
-std::shared_ptr<const ConvWeights> packed_narrow(const Conv& c, const HopperGeometry& g, const ConvParameters& parameters) {
-  const ConvF32Parameters from(c, parameters);
-  const std::vector<float> rows = rows_of_k<float>(c, g, from, c.src_scale, c.joined_scale);
-  std::vector<Rounded> rounded(rows.size());
-  std::vector<float> scales(static_cast<std::size_t>(c.dst.c));
-  const std::int64_t row = std::int64_t{g.steps} * g.depth;
-  round_weights(rows.data(), c.dst.c, row, rounded.data(), scales.data());
-  return on_device(rounded, for_whole_tiles(from.bias), for_whole_tiles(scales));
-}
+template <class T, bool kHead>
+const auto kKernels = kernels_of<T, kHead>(std::make_index_sequence<std::size(kHopperTiles)>());
 
 // A tensor of pixels as TMA sees it, and the box of one load or store.
 struct PixelBox {
@@ -109,9 +64,9 @@ simt::TensorShape pixels(const View& v, const Shape& shape, const PixelBox& box)
 
 class HopperConvolution final : public PreparedConv<Cuda> {
  public:
-  HopperConvolution(const Conv& problem, const HopperPlan& plan, const ConvParameters& parameters, const std::string& name,
-                    PackCache& cache)
-      : problem_(problem), plan_(plan), geometry_(hopper_geometry(problem)), algorithm_(plan.text()) {
+  HopperConvolution(const Conv& problem, const HopperGeometry& geometry, const HopperPlan& plan,
+                    const ConvParameters& parameters, const std::string& name, PackCache& cache)
+      : problem_(problem), plan_(plan), geometry_(geometry), algorithm_(plan.text()) {
     const DType type = problem.dtype;
     if (is_narrow(type)) algorithm_ += type == DType::kU8 ? ", int8" : ", fp8";
     weights_ = std::static_pointer_cast<const ConvWeights>(cache.get(name + "#hopper " + name_of(type), [&] {
@@ -125,8 +80,12 @@ class HopperConvolution final : public PreparedConv<Cuda> {
   std::size_t scratch_bytes() const override { return 0; }
   const std::string& algorithm() const override { return algorithm_; }
 
-  Status run(const Cuda& cuda, const ConvArguments& a) const override {
+  Status run(const Cuda& cuda, const ConvArguments& a) const override { return run(cuda, a, {}); }
+
+  // With a head there is no dst.
+  Status run(const Cuda& cuda, const ConvArguments& a, const HopperHeadParams& head) const {
     HopperConvParams p{};
+    p.head = head;
     if (Status s = make_maps(p, a); !s) return s;
     if (problem_.copy_scale > 0 && (!a.copy || !a.copy.dense() || reinterpret_cast<std::uintptr_t>(a.copy.data) % 16 != 0))
       return refuse("conv", "the copy has no data, or gaps, or an address that is no multiple of 16");
@@ -174,7 +133,7 @@ class HopperConvolution final : public PreparedConv<Cuda> {
     const PixelBox half{panel, rows ? g.tile_w : g.tile_w / 2, rows ? g.tile_h / 2 : 1};
 
     const simt::TensorShape src = pixels(a.src, g.src, {g.depth, w, h, problem_.stride});
-    const simt::TensorShape dst = pixels(a.dst, g.dst, half);
+    const simt::TensorShape dst = a.dst ? pixels(a.dst, g.dst, half) : src;
     simt::TensorShape joined = src, residual = dst;
     if (problem_.joined.c > 0) joined = pixels(a.joined, g.joined, {g.depth, w, h, problem_.joined_stride});
     if (problem_.residual) residual = pixels(a.residual, g.dst, half);
@@ -196,7 +155,8 @@ class HopperConvolution final : public PreparedConv<Cuda> {
 
   template <class T>
   Status launch(const Cuda& cuda, HopperConvParams p) const {
-    const HopperKernel kernel = kKernels<T>[static_cast<std::size_t>(plan_.tile)];
+    const auto tile = static_cast<std::size_t>(plan_.tile);
+    const HopperKernel kernel = p.head.logit == nullptr ? kKernels<T, false>[tile] : kKernels<T, true>[tile];
     const auto size = static_cast<unsigned>(plan_.cluster_blocks());
     simt::LaunchShape shape;
     shape.name = "conv hopper";
@@ -223,12 +183,71 @@ class HopperConvolution final : public PreparedConv<Cuda> {
   std::shared_ptr<const ConvWeights> weights_;
 };
 
+class HopperConvHead final : public PreparedConvHead {
+ public:
+  HopperConvHead(const ConvHead& head, const HopperPlan& plan, const ConvParameters& parameters, const LogitParameters& logit,
+                 const std::string& name, PackCache& cache)
+      : head_(head),
+        tiles_(hopper_head_tiles(head)),
+        conv_(head.conv, tiles_.geometry, plan, parameters, name, cache),
+        parts_(hopper_logit_parts(head, plan)),
+        bias_(logit.bias),
+        weights_(on_device(for_whole_tiles(logit.weights))),
+        columns_(on_device(tiles_.columns.pixels)) {
+    const Shape& dst = head.conv.dst;
+    const auto in_floats = [](const Lerp& l, int step) { return Lerp{l.lo * step, l.hi * step, l.t}; };
+    std::vector<Lerp> rows, nodes;
+    for (int y = 0; y < dst.h; ++y)
+      for (const int bins : head.bins) rows.push_back(in_floats(lerp_at(y, bins, dst.h, head.align_corners), bins * dst.c));
+    for (const Lerp& place : tiles_.columns.places) nodes.push_back(in_floats(place, dst.c));
+    rows_ = on_device(rows), nodes_ = on_device(nodes);
+  }
+
+  const std::string& algorithm() const override { return conv_.algorithm(); }
+
+  Status run(const Cuda& cuda, const ConvHeadArguments& a) const override {
+    const Shape& dst = head_.conv.dst;
+    if (Status s = check_dense_f32("conv_head", "logit", a.logit); !s) return s;
+    if (Status s = check_shape("conv_head", "logit", a.logit, {dst.n, dst.h, dst.w, parts_}); !s) return s;
+    if (a.priors.size() != head_.bins.size()) return refuse("conv_head", "one prior for every number of bins is needed");
+    HopperHeadParams p{};
+    for (std::size_t i = 0; i < a.priors.size(); ++i) {
+      const int bins = head_.bins[i];
+      if (Status s = check_dense_f32("conv_head", "a prior", a.priors[i]); !s) return s;
+      if (Status s = check_shape("conv_head", "a prior", a.priors[i], {dst.n, bins, bins, dst.c}); !s) return s;
+      if (!vectorises({a.priors[i]})) return refuse("conv_head", "a prior is not aligned to 16 bytes");
+      p.priors[i] = {static_cast<const float*>(a.priors[i].data), bins * bins * dst.c};
+    }
+    const auto lerps = [](const CudaMemory& m) { return reinterpret_cast<const Lerp*>(m.data()); };
+    p.levels = static_cast<int>(a.priors.size());
+    p.rows = lerps(rows_), p.columns = lerps(columns_), p.nodes = lerps(nodes_);
+    p.node_count = tiles_.columns.count, p.table_rows = tiles_.rows, p.row_nodes = tiles_.row_nodes;
+    p.weights = reinterpret_cast<const float*>(weights_.data()), p.bias = bias_;
+    p.logit = static_cast<float*>(a.logit.data), p.parts = parts_;
+    return conv_.run(cuda, {a.src, {}, a.joined, {}}, p);
+  }
+
+ private:
+  ConvHead head_;
+  HopperHeadTiles tiles_;
+  HopperConvolution conv_;
+  int parts_;
+  float bias_;
+  CudaMemory weights_, columns_, rows_, nodes_;
+};
+
 }  // namespace
 
 std::shared_ptr<const PreparedConv<Cuda>> prepare_hopper(const Conv& conv, const HopperPlan& plan,
                                                          const ConvParameters& parameters, const std::string& name,
                                                          PackCache& cache) {
-  return std::make_shared<HopperConvolution>(conv, plan, parameters, name, cache);
+  return std::make_shared<HopperConvolution>(conv, hopper_geometry(conv), plan, parameters, name, cache);
+}
+
+std::shared_ptr<const PreparedConvHead> prepare_hopper_head(const ConvHead& head, const HopperPlan& plan,
+                                                            const ConvParameters& parameters, const LogitParameters& logit,
+                                                            const std::string& name, PackCache& cache) {
+  return std::make_shared<HopperConvHead>(head, plan, parameters, logit, name, cache);
 }
 
 }  // namespace mfs::core

@@ -7,10 +7,11 @@
 //
 // A cluster is kSplits x cluster_rows x cluster_columns blocks. Those of one row of it have the same pixels, those of one
 // column the same channels: each block fetches a part of what they share and multicasts it. The kSplits blocks of one tile sum
-// parts of K, exchange partial sums, and finish kColumns / kSplits channels each.
+// parts of K, exchange partial sums, and finish kColumns / kSplits channels each: into a map, or, at the end of the pyramid
+// head, into parts of a logit (kernels/conv_head.h).
 #pragma once
 
-#include "kernels/cuda/conv_hopper_finish.h"
+#include "kernels/cuda/conv_hopper_logit.h"
 #include "kernels/cuda/conv_hopper_producer.h"
 #include "kernels/cuda/simt/elect.h"
 #include "kernels/cuda/simt/registers.h"
@@ -19,8 +20,8 @@
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
 
-template <class T, class Tile>
-struct HopperConsumer : HopperFinish<T, Tile> {
+template <class T, class Tile, bool kHead>
+struct HopperConsumer : HopperLogit<T, Tile> {
   using Block = HopperBlock<Tile>;
   using Block::barrier, Block::group, Block::memory, Block::p, Block::thread, Block::meet_group, Block::place, Block::stage;
   using Block::cluster, Block::clusters, Block::column, Block::groups, Block::plane, Block::rank, Block::row, Block::split,
@@ -141,6 +142,14 @@ struct HopperConsumer : HopperFinish<T, Tile> {
       simt::mbarrier_publish_remote(barrier(first_barrier, group), static_cast<uint32_t>(t * plane + rank % plane));
   }
 
+  MFS_DEVICE void finish_tile(const Sum (&sum)[kOwnSums], const Place& at, typename Finish::Buffers& buffers) {
+    if constexpr (kHead) {
+      this->write_logit(sum, at);
+    } else {
+      this->write(sum, at, buffers);
+    }
+  }
+
   MFS_DEVICE void run() {
     Sum sum[kColumns / 2] = {};
     HopperRing<kStages> ring;
@@ -148,21 +157,23 @@ struct HopperConsumer : HopperFinish<T, Tile> {
     uint32_t parity = 0;
     for (int number = cluster; number < groups; number += clusters, parity ^= 1) {
       const Place at = place(number);
+      if constexpr (kHead) this->make_table(at);
       this->load_residual_ahead(at, buffers);
       multiply(sum, ring);
       if constexpr (kSplits > 1) {
         Sum own[kOwnSums];
         exchange(sum, own, parity);
-        this->write(own, at, buffers);
+        finish_tile(own, at, buffers);
       } else {
-        this->write(sum, at, buffers);
+        finish_tile(sum, at, buffers);
       }
     }
     if (thread % 128 == 0) simt::tma_store_wait_read<0>();
   }
 };
 
-template <class T, std::size_t kModel>
+// kHead: ends as the pyramid head does.
+template <class T, std::size_t kModel, bool kHead>
 MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONSTANT HopperConvParams p) {
   using Tile = HopperTile<kModel>;
   const HopperBlock<Tile> block{p};
@@ -178,7 +189,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
   } else {
     simt::claim_registers<232>();
     simt::grid_dependency_wait();
-    HopperConsumer<T, Tile>{{block}}.run();
+    HopperConsumer<T, Tile, kHead>{{block}}.run();
   }
   simt::sync_warp();
   // Others may still signal this block's barriers.

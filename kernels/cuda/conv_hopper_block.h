@@ -1,7 +1,8 @@
 // The Hopper family's kernels: parameters, the layout of shared memory, and which part of the work a block has.
 #pragma once
 
-#include "kernels/cuda/conv_hopper_plan.h"
+#include "kernels/cuda/conv_hopper_head.h"
+#include "kernels/cuda/conv_hopper_head_plan.h"
 #include "kernels/cuda/simt/barriers.h"
 #include "kernels/cuda/simt/cluster.h"
 #include "kernels/cuda/simt/mbarrier.h"
@@ -26,6 +27,7 @@ struct HopperConvParams {
   int cluster_rows, cluster_columns;
   bool has_residual, relu, to_narrow;
   bool weights_once;  // no cluster has more than one tile
+  HopperHeadParams head;
 };
 
 // Elements of src, joined and weights are T, for int8 uint8_t (with weights of int8_t), for fp8 E4m3. Those of residual and,
@@ -41,14 +43,14 @@ struct HopperTile {
   static constexpr int kColumns = kIs.columns, kSplits = kIs.splits, kStages = kIs.stages, kBuffers = kIs.buffers;
   static constexpr int kThreads = 384, kConsumers = 2, kGroupRows = kHopperRows / kConsumers;
   static constexpr int kABytes = kHopperRows * kHopperStepBytes, kStageBytes = kABytes + kColumns * kHopperStepBytes;
-  static constexpr int kOwnColumns = kColumns / kSplits;  // that a block finishes
+  static constexpr int kOwnColumns = hopper_own_columns(kIs);  // that a block finishes
   static constexpr int kPanel = kOwnColumns < 64 ? kOwnColumns : 64, kPanels = kOwnColumns / kPanel;
   static constexpr int kPanelBytes = kGroupRows * kPanel * 2;
   static constexpr int kAhead = kPanels < kBuffers ? kPanels : kBuffers;  // panels of a residual
   static constexpr int kPartFloats = kGroupRows * kOwnColumns;            // of a warpgroup, from another block
   static constexpr int kParts = kSplits - 1;
 
-  // Shared memory: stages, panels, parts, barriers, sums over pixels.
+  // Shared memory: stages, panels (of a head: its table), parts, barriers, sums over pixels.
   static constexpr int kPanelsAt = kStages * kStageBytes, kPartsAt = kPanelsAt + kConsumers * kBuffers * kPanelBytes;
   static constexpr int kBarriersAt = kPartsAt + kConsumers * kParts * kPartFloats * 4;
   static constexpr int kFull = 0, kEmpty = kStages, kResidual = 2 * kStages;
@@ -57,6 +59,8 @@ struct HopperTile {
   static constexpr int kSharedBytes = kSumsAt + kConsumers * 4 * kPanel * 4;  // of every warp
   static_assert(kSharedBytes <= static_cast<int>(simt::kMaxSharedBytes));
   static_assert(kStageBytes % 1024 == 0 && kPanelBytes % 1024 == 0);
+  static constexpr int kTableStride = hopper_table_stride(kIs);
+  static_assert(4 * kTableStride * hopper_table_entries(kIs) <= kPartsAt - kPanelsAt);
 };
 
 // A place in a ring of stages or buffers, and how often it has been reached before.

@@ -119,7 +119,10 @@ bool hopper_takes(const Conv& c) {
 }
 
 std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
-  const HopperGeometry g = hopper_geometry(conv);
+  return hopper_plans(conv, hopper_geometry(conv), multiprocessors);
+}
+
+std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperGeometry& g, int multiprocessors) {
   std::vector<HopperPlan> plans;
   for (int t = 0; t < static_cast<int>(std::size(kHopperTiles)); ++t) {
     if (!can_use(kHopperTiles[t], conv.dtype, g.steps)) continue;

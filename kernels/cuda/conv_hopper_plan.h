@@ -51,7 +51,8 @@ constexpr bool hopper_has_tile(bool fp8, const HopperTileModel& tile) { return !
 // Whether the family can do it: f16, bf16, int8 or fp8, the channels of everything a multiple of 16 bytes.
 bool hopper_takes(const Conv& conv);
 
-// All plans, by the model the best first.
+// All plans, by the model the best first. The second for other tiles than hopper_geometry()'s.
 std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors);
+std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperGeometry& tiles, int multiprocessors);
 
 }  // namespace mfs::core

@@ -89,6 +89,8 @@ struct HopperSums : HopperBlock<Tile> {
     meet_consumers();
   }
 
+  static MFS_DEVICE void meet_consumers() { simt::sync_named(1 + Tile::kConsumers, Tile::kConsumers * 128); }
+
  private:
   // Threads that differ in a bit exchange halves of their sums, and keep those of one half. Returns its first one.
   template <unsigned kBit, int kHalf>
@@ -101,8 +103,6 @@ struct HopperSums : HopperBlock<Tile> {
     }
     return upper ? kHalf : 0;
   }
-
-  static MFS_DEVICE void meet_consumers() { simt::sync_named(1 + Tile::kConsumers, Tile::kConsumers * 128); }
 };
 
 }  // namespace MFS_SIMT_BACKEND

@@ -13,7 +13,7 @@ constexpr int kUpsampleRows = 8;  // per thread, which keeps the two grid rows a
 
 struct UpsampleMaskParams {
   const float* grid;
-  int grid_width, height, width;
+  int grid_width, parts, height, width;
   LerpAxis rows, columns;
   Decision decision;
   float* probability;
@@ -25,13 +25,19 @@ struct UpsampleMaskParams {
 // A positive infinite exponential gives 0, a NaN stays one.
 MFS_DEVICE float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
+// A grid pixel, all parts of it.
+template <bool kOfLogit>
+MFS_DEVICE float grid_value(const UpsampleMaskParams& p, int y, int x) {
+  const float* const parts = p.grid + (int64_t{y} * p.grid_width + x) * p.parts;
+  float logit = simt::load(parts);
+  for (int i = 1; i < p.parts; ++i) logit += simt::load(parts + i);
+  return kOfLogit ? logit : sigmoid(logit);
+}
+
 // Grid row `y` at the horizontal position `at`.
 template <bool kOfLogit>
 MFS_DEVICE float expanded(const UpsampleMaskParams& p, int y, const Lerp& at) {
-  const float* row = p.grid + int64_t{y} * p.grid_width;
-  float left = simt::load(row + at.lo), right = simt::load(row + at.hi);
-  if constexpr (!kOfLogit) left = sigmoid(left), right = sigmoid(right);
-  return lerp(left, right, at.t);
+  return lerp(grid_value<kOfLogit>(p, y, at.lo), grid_value<kOfLogit>(p, y, at.hi), at.t);
 }
 
 // Positions cost divisions: the rows' are worked out once per block, the column's once per thread.
@@ -79,6 +85,7 @@ Status run(const Cuda& cuda, const UpsampleMask& op) {
   if (Status s = check_items("upsample_mask", strips_of(op.width, op.height, kUpsampleRows)); !s) return s;
   const UpsampleMaskParams params{static_cast<const float*>(op.logit.data),
                                   grid.w,
+                                  grid.c,
                                   op.height,
                                   op.width,
                                   lerp_axis(grid.h, op.height, op.align_corners),

@@ -255,6 +255,27 @@ TEST_CASE("on a Hopper GPU the stem, the fusion branch's init and their pooling 
   }
 }
 
+// With priors between their corners and, in the second network, between their centres.
+TEST_CASE("on a Hopper GPU the head is one kernel behind the pooled context, and its logit is near PyTorch's") {
+  const auto on = hopper_device();
+  if (!on) return;
+  for (const char* name : {"multi", "baseline_2x2"}) {
+    CAPTURE(name);
+    const GoldenNetwork golden(name);
+    const auto file = WeightsFile::open(golden.weights_path);
+    PackCache packs;
+    CudaExecutor fused(*file, packs, {64, 64, DType::kF16, *on, 2});
+    const CudaExecutor kept(*file, packs, {64, 64, DType::kF16, *on, 2, true});
+    CHECK(fused.steps().back().operation.ends_with("+priors +logit"));
+    CHECK(fused.steps().back().operation.find("->512") != std::string::npos);
+    CHECK(of_hopper(fused.steps().back()));
+    CHECK(fused.logit().shape.c > 1);
+    CHECK(kept.steps().back().operation == "pyramid head");
+    CHECK(kept.logit().shape.c == 1);
+    if (name != std::string("multi")) check_probability(fused, golden, false);
+  }
+}
+
 // Of an input of no particular content. `captured`: in a graph of ours instead of the executor's.
 std::vector<double> logit_of(const CudaExecutor& executor, void* stream, bool captured = false) {
   Cuda cuda = executor.cuda();

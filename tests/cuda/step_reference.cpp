@@ -350,6 +350,41 @@ std::vector<ExpectedMap> StepReference::expect(const PyramidHeadStep& s) const {
   return {e};
 }
 
+// A part of the logit for every so many channels. The priors are interpolated along rows, then between nodes, with roundings of
+// their largest values (tests/kernels/conv_head_test.cpp).
+std::vector<ExpectedMap> StepReference::expect(const ConvHeadStep& s) const {
+  const ExpectedMap conv = expect(s.conv).front();
+  ExpectedMap e = blank(s.head.dst);
+  std::vector<Map> priors;
+  for (const Place& p : s.head.priors) priors.push_back(read_(p));
+  std::vector<double> largest(static_cast<std::size_t>(conv.value.shape.c));
+  for (const Map& prior : priors) {
+    std::vector<double> of_prior(largest.size());
+    each(prior.shape, [&](int n, int y, int x, int c) {
+      double& v = of_prior[static_cast<std::size_t>(c)];
+      v = std::max(v, std::abs(prior.at(n, y, x, c)));
+    });
+    for (std::size_t c = 0; c < largest.size(); ++c) largest[c] += of_prior[c];
+  }
+  const std::vector<float> weights = read_all(file_, s.head.final_conv + ".weight"),
+                           bias = read_all(file_, s.head.final_conv + ".bias");
+  const int width = conv.value.shape.c / s.head.dst.shape.c;
+  each(s.head.dst.shape, [&](int n, int y, int x, int part) {
+    double logit = part > 0 || bias.empty() ? 0 : bias[0], magnitude = std::abs(logit), inherited = 0;
+    for (int c = part * width; c < (part + 1) * width; ++c) {
+      double sum = conv.value.at(n, y, x, c), bound = conv.bound.at(n, y, x, c);
+      for (const Map& prior : priors) sum += interpolate(prior, n, y, x, c, conv.value.shape, s.head.align_corners).value;
+      bound += (24 + static_cast<double>(priors.size())) * kEps * largest[static_cast<std::size_t>(c)] + kEps * std::abs(sum);
+      const double weight = weights[static_cast<std::size_t>(c)];
+      logit += std::max(sum, 0.0) * weight;
+      magnitude += std::abs(weight) * (std::max(sum, 0.0) + bound), inherited += std::abs(weight) * bound;
+    }
+    e.value.at(n, y, x, part) = logit;
+    e.bound.at(n, y, x, part) = inherited + (width + 4) * kEps * magnitude;
+  });
+  return {e};
+}
+
 std::vector<ExpectedMap> StepReference::expect(const ResizeStep& s) const {
   ExpectedMap e = blank(s.dst);
   const Map src = read_(s.src);

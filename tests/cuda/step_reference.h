@@ -49,6 +49,7 @@ class StepReference {
   std::vector<ExpectedMap> expect(const SqueezeExciteStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidPoolStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidHeadStep& s) const;
+  std::vector<ExpectedMap> expect(const ConvHeadStep& s) const;
   std::vector<ExpectedMap> expect(const ResizeStep& s) const;
   std::vector<ExpectedMap> expect(const TransposedConvStep& s) const;
   std::vector<ExpectedMap> expect(const QuantiseStep& s) const;

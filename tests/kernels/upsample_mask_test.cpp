@@ -129,6 +129,27 @@ TEST_CASE("upsample_mask matches the double-precision reference") {
     }
 }
 
+#if MFS_TEST_CUDA
+TEST_CASE("upsample_mask adds a logit's parts up in their order") {
+  Tensor parts = random_values({1, 5, 6, 3}, DType::kF32, 0, 41, 9);
+  Tensor grid({1, 5, 6, 1}, DType::kF32);
+  for (int i = 0; i < 5 * 6; ++i) {
+    const float* const of_pixel = parts.floats() + std::ptrdiff_t{3} * i;
+    grid.floats()[i] = of_pixel[0] + of_pixel[1] + of_pixel[2];
+  }
+  for (const UpsampleOf domain : {UpsampleOf::kLogit, UpsampleOf::kProbability}) {
+    Output whole(31, 17), in_parts(31, 17);
+    whole.run_with(backends().front(), problem(grid, domain, true, 0.5f, 31, 17), true, true);
+    in_parts.run_with(backends().front(), problem(parts, domain, true, 0.5f, 31, 17), true, true);
+    for (int y = 0; y < 17; ++y)
+      for (int x = 0; x < 31; ++x) {
+        CHECK(in_parts.p(y, x) == whole.p(y, x));
+        CHECK(in_parts.m(y, x) == whole.m(y, x));
+      }
+  }
+}
+#endif
+
 TEST_CASE("the mask agrees with the probability where the logit grazes the threshold") {
   constexpr int kCount = 4001;
   for (const float threshold : {0.5f, 0.3f, 0.7f, 0.999f}) {
@@ -154,7 +175,7 @@ TEST_CASE("a NaN logit gives a NaN probability and no object") {
 }
 
 TEST_CASE("upsample_mask refuses what does not fit") {
-  const Tensor grid({1, 2, 2, 1}, DType::kF32), deep({1, 2, 2, 2}, DType::kF32);
+  const Tensor grid({1, 2, 2, 1}, DType::kF32), two({2, 2, 2, 1}, DType::kF32);
   std::uint8_t mask[6];
   float probability[6];
   UpsampleMask good{grid.view(), UpsampleOf::kLogit, true, 0.5f, 3, 2, probability, 12, mask, 3, {}};
@@ -167,7 +188,7 @@ TEST_CASE("upsample_mask refuses what does not fit") {
     change(op);
     return op;
   };
-  MFS_CHECK_REFUSED(with([&](UpsampleMask& o) { o.logit = deep.view(); }), "expected 1x2x2x1");
+  MFS_CHECK_REFUSED(with([&](UpsampleMask& o) { o.logit = two.view(); }), "expected 1x2x2x1");
   MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.width = 0; }), "output is empty");
   MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.threshold = 1; }), "threshold");
   MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.threshold = std::nanf(""); }), "threshold");

@@ -239,7 +239,13 @@ Lowered random_network(std::mt19937& random) {
         const Place dst = make(8);
         PyramidHeadStep head;
         head.features = from, head.priors = {other, any(), any()}, head.dst = dst;
-        emit(head, dst);
+        ConvStep conv;
+        conv.src = any(), conv.joined = any();
+        if (below(2)) {
+          emit(head, dst);
+        } else {
+          emit(ConvHeadStep{conv, head}, dst);
+        }
         break;
       }
     }
