@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/cuda/conv_hopper_head_plan.h"
+#include "kernels/cuda/conv_hopper_tuned.h"
 #include "kernels/error.h"
 #include "tests/support/backends.h"
 #include "tests/support/checks.h"
@@ -215,6 +216,24 @@ TEST_CASE("conv_head: a NaN stays in its pixels") {
     for (int y = 0; y < dst.h; ++y)
       for (int x = 0; x < dst.w; ++x)
         for (int part = 0; part < parts; ++part) CHECK(std::isnan(logit.at(n, y, x, part)) == (n == 1 && y == 3 && x == 5));
+}
+
+TEST_CASE("conv_head: what was measured for the convolution comes before the model") {
+  Cuda cuda = backends().front().device;
+  const Data d(kCases.front(), DType::kF16);
+  if (logit_parts(cuda, d.head) == 0) return;
+  PackCache packs;
+  const HopperPlan worst = hopper_head_plans(d.head, hopper_head_tiles(d.head), cuda.multiprocessors).back();
+  HopperTuned entry{tuned_problem(d.head.conv), kHopperTiles[worst.tile], worst.cluster_rows, worst.cluster_columns};
+  const HopperTable table{"", "", cuda.multiprocessors, {&entry, 1}};
+  const auto algorithm = [&] { return prepare_conv_head(cuda, d.head, d.parameters, d.logit, "head", packs)->algorithm(); };
+  const std::string by_model = algorithm();
+  REQUIRE(by_model != worst.text());
+  cuda.tuned = &table;
+  CHECK(algorithm() == worst.text());
+  CHECK(logit_parts(cuda, d.head) == hopper_logit_parts(d.head, worst));
+  entry.tile.stages = 99;  // no kernel
+  CHECK(algorithm() == by_model);
 }
 
 TEST_CASE("conv_head: where there is no kernel, and what does not fit") {
