@@ -157,8 +157,11 @@ struct HopperConsumer : HopperLogit<T, Tile> {
     uint32_t parity = 0;
     for (int number = cluster; number < groups; number += clusters, parity ^= 1) {
       const Place at = place(number);
-      if constexpr (kHead) this->make_table(at);
-      this->load_residual_ahead(at, buffers);
+      if constexpr (kHead) {
+        this->make_table(at);
+      } else {
+        this->load_residual_ahead(at, buffers);
+      }
       multiply(sum, ring);
       if constexpr (kSplits > 1) {
         Sum own[kOwnSums];
