@@ -276,6 +276,30 @@ TEST_CASE("on a Hopper GPU the head is one kernel behind the pooled context, and
   }
 }
 
+TEST_CASE("on a Hopper GPU the parts of a batch's logits are those of each photo") {
+  const auto on = hopper_device();
+  if (!on) return;
+  const GoldenNetwork golden("multi");
+  const auto file = WeightsFile::open(golden.weights_path);
+  PackCache packs;
+  CudaExecutor one(*file, packs, {64, 64, DType::kF16, *on, 2}), two(*file, packs, {64, 64, DType::kF16, *on, 2, false, 2});
+  CHECK(two.steps().back().operation.ends_with("+priors +logit"));
+  const Point elsewhere[] = {{50, 35}};
+  std::vector<RunRequest> requests{request_of(golden), request_of(golden)};
+  requests[1].taps = elsewhere;
+  std::vector<std::vector<float>> alone(2, std::vector<float>(golden.pixels.size() / 3)), together = alone;
+  for (std::size_t i = 0; i < 2; ++i) {
+    requests[i].probability_stride = std::int64_t{golden.width} * 4;
+    requests[i].probability = alone[i].data();
+    MFS_REQUIRE_OK(one.run(requests[i]));
+    requests[i].probability = together[i].data();
+  }
+  MFS_REQUIRE_OK(static_cast<Executor&>(two).run(requests));
+  CHECK(alone[0] != alone[1]);
+  for (std::size_t i = 0; i < 2; ++i)
+    for (std::size_t k = 0; k < alone[i].size(); ++k) CHECK(std::abs(together[i][k] - alone[i][k]) <= 0.005);
+}
+
 // Of an input of no particular content. `captured`: in a graph of ours instead of the executor's.
 std::vector<double> logit_of(const CudaExecutor& executor, void* stream, bool captured = false) {
   Cuda cuda = executor.cuda();
