@@ -8,7 +8,8 @@
 #   benchmarks/gpu_check.sh BIN_FOLDER OUTPUT_FOLDER [WEIGHTS...]
 #
 # The first weights file is the one that PyTorch is compared on. LIMIT (seconds, default 590) and PYTHON may be set, and ONLY: an
-# extended regular expression for the names of the stages to run. Where a GPU is lent for less time than all of it takes:
+# extended regular expression for the names of the stages to run. Where a GPU is there for less time than all of it takes, twice,
+# with an output folder each:
 #
 #   ONLY='device|conformance|tests?$|tune|^network|bits|sanitizer'   then, built again with the tuned table in place,
 #   ONLY='device|network|convolutions|operations|pytorch'
@@ -56,7 +57,7 @@ stage() {
 
 # detail NAME PATTERN: lines of a stage's output that belong into the table.
 detail() {
-  [ -f "$out/$1.log" ] && grep -E "$2" "$out/$1.log" | sed 's/^/  /' >> "$table"
+  echo "$1" | grep -q -E "$only" && [ -f "$out/$1.log" ] && grep -E "$2" "$out/$1.log" | sed 's/^/  /' >> "$table"
 }
 
 # Libraries of NVIDIA that Python brought along, for dlopen.
@@ -113,17 +114,17 @@ bench() {
     "--benchmark_out=$out/$1.json" --benchmark_out_format=json
 }
 bench convolutions 45 '^conv .* f16/'
-detail convolutions '^(device|measured|no peer|no time|f16)'
+detail convolutions '^(device|measured|no peer|left out|f16)'
 bench convolutions_x16 60 '^conv .* f16x16/'
-detail convolutions_x16 '^(no peer|no time|f16)'
+detail convolutions_x16 '^(no peer|left out|f16)'
 bench convolutions_narrow 30 '^conv .* (int8|fp8)/'
-detail convolutions_narrow '^(no peer|no time|int8|fp8|conv layer3)'
+detail convolutions_narrow '^(no peer|left out|int8|fp8|conv layer3)'
 bench convolutions_narrow_x16 30 '^conv .* (int8|fp8)x16/'
-detail convolutions_narrow_x16 '^(no time|int8|fp8|conv layer3)'
+detail convolutions_narrow_x16 '^(no peer|left out|int8|fp8|conv layer3)'
 bench operations 45 '^((concat|conv_head|max_pool|pyramid_.*|quantise|resize_bilinear|squeeze_excite|stem) .* (f16|f16x16|f32)|conv_head .* (int8|fp8))/'
-detail operations 'f16x16'
+detail operations 'f16x16|^left out'
 bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|background_blur)'
-detail photo_operations '^(preprocess|upsample|cut|overlay|background)'
+detail photo_operations '^(left out|preprocess|upsample|cut|overlay|background)'
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
 small='--test-case=max_pool*,conv with*,conv_head*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*,stem*,sums*'

@@ -22,8 +22,8 @@ struct Cuda {
   int capability = 80;        // 10 x major + minor
   int shared_per_multiprocessor = 164 << 10;  // bytes of shared memory, for the choice of tiles
   ConvFamily convolutions = ConvFamily::kBest;
-  // Kernels may start while the one before still runs, and wait for it themselves (programmatic dependent launch, from
-  // capability 9.0 on). Not for the first kernel after anything but a kernel of ours.
+  // Kernels may start while the one before still runs, and wait for it themselves (programmatic dependent launch; in
+  // code for capability 9.0 and newer). Not for the first kernel after anything but a kernel of ours.
   bool programmatic = false;
   const HopperTable* tuned = nullptr;  // measured choices; null: those that the library brings along
 };

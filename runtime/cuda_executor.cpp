@@ -206,27 +206,29 @@ Status CudaExecutor::warm_up(const PhotoLimits& limits) {
 
 // Step by step in a graph of its own, each step after the end of the one before: what a kernel takes when it is alone.
 Status CudaExecutor::run_profiled(const Cuda& cuda) {
+  if (!profiled_)
+    if (Status s = status_of([this] { record_profiled(); }); !s) return s;
   if (Status s = profiled_.launch(cuda); !s) return s;
   if (Status s = wait(cuda); !s) return s;
   for (std::size_t i = 0; i < samples_.size(); ++i) samples_[i].add(1e3 * moments_[i + 1].milliseconds_since(moments_[i]));
   return {};
 }
 
+void CudaExecutor::record_profiled() {
+  moments_ = std::vector<CudaEvent>(samples_.size() + 1);
+  profiled_ = CudaGraph(cuda(), [this] {
+    Status s = moments_[0].record_in_graph(cuda());
+    for (std::size_t i = 0; i < samples_.size() && s; ++i) {
+      s = network_.steps()[i].run(cuda());
+      if (s) s = moments_[i + 1].record_in_graph(cuda());
+    }
+    return s;
+  });
+}
+
 void CudaExecutor::set_profiling(bool on) {
-  for (ProfileSamples& s : samples_) s.start();
-  if (on && !profiled_) {
-    const CudaDeviceScope scope(device_.index);
-    moments_ = std::vector<CudaEvent>(samples_.size() + 1);
-    profiled_ = CudaGraph(cuda(), [this] {
-      Status s = moments_[0].record_in_graph(cuda());
-      for (std::size_t i = 0; i < samples_.size() && s; ++i) {
-        s = network_.steps()[i].run(cuda());
-        if (s) s = moments_[i + 1].record_in_graph(cuda());
-      }
-      return s;
-    });
-  }
   profiling_ = on;
+  for (ProfileSamples& s : samples_) s.start();
 }
 
 }  // namespace mfs::core

@@ -65,6 +65,7 @@ class CudaExecutor final : public Executor {
   Status queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const;
   Status queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const;
   Status run_profiled(const Cuda& cuda);
+  void record_profiled();  // throws Error
 
   const WeightsFile& file_;
   CudaDeviceInfo device_;
@@ -78,7 +79,7 @@ class CudaExecutor final : public Executor {
   CudaGraph graph_;
   std::vector<RunRequest> on_device_;  // of the run under way
   CudaEvent begin_, prepared_, inferred_, finished_;
-  CudaGraph profiled_;              // made when it is asked for
+  CudaGraph profiled_;              // made by the first run that is profiled
   std::vector<CudaEvent> moments_;  // in it: before the first step, and after each
   Timings timings_;
   bool profiling_ = false;

@@ -62,7 +62,7 @@ class Executor {
 
   virtual const Timings& timings() const = 0;  // of the last run
   virtual const std::vector<StepInfo>& steps() const = 0;
-  virtual void set_profiling(bool on) = 0;  // from now on; forgets earlier samples; may throw bad_alloc or Error
+  virtual void set_profiling(bool on) = 0;                       // from now on; forgets earlier samples; may throw bad_alloc
   virtual double step_microseconds(std::size_t step) const = 0;  // median over the profiled runs
 };
 

@@ -42,6 +42,7 @@ std::string source(const Conv& c) {
   number("joined_scale", c.joined_scale, none.joined_scale);
   number("dst_scale", c.dst_scale, none.dst_scale);
   number("copy_scale", c.copy_scale, none.copy_scale);
+  if (is_narrow(c.dtype)) out << ", .wide = DType::kF16";
   flag("sums", c.sums);
   out << "}";
   return out.str();

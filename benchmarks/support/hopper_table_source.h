@@ -1,7 +1,6 @@
 // The source of kernels/cuda/conv_hopper_table.h.
 #pragma once
 
-#include <span>
 #include <string>
 
 #include "kernels/cuda/conv_hopper_tuned.h"

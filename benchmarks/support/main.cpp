@@ -54,7 +54,7 @@ class Table : public benchmark::BenchmarkReporter {
   }
 
   void Finalize() override {
-    if (left_out_ > 0) std::printf("no time left for %d cases\n", left_out_);
+    if (left_out_ > 0) std::printf("left out for want of time: %d cases\n", left_out_);
     std::map<std::string, int> libraries;
     for (const auto& [key, mean] : means_) ++libraries[key.first];
     for (const auto& [key, mean] : means_) {

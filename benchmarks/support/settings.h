@@ -33,7 +33,7 @@ struct Variant {
 };
 inline constexpr Variant kVariants[] = {
     {DType::kF32, 1}, {DType::kF16, 1}, {DType::kF16, 16}, {DType::kBF16, 1}, {DType::kBF16, 16}};
-// Of convolutions only.
+// Of convolutions and what ends in one.
 inline constexpr Variant kNarrowVariants[] = {{DType::kU8, 1}, {DType::kU8, 16}, {DType::kE4m3, 1}, {DType::kE4m3, 16}};
 std::string to_string(const Variant& v);  // "f16", "f16x16", "int8", "fp8"
 inline bool takes(const Cpu*, const Variant& v) { return v.dtype != DType::kF16 && v.dtype != DType::kE4m3 && v.batch == 1; }

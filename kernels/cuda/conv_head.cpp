@@ -16,7 +16,8 @@ namespace {
 std::vector<HopperPlan> plans_of(const Cuda& cuda, const ConvHead& h) {
   const Conv& c = h.conv;
   if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !check_on_cuda(c) || !hopper_takes(c)) return {};
-  const bool plain = !c.residual && !c.relu && !c.sums && c.copy_scale == 0 && c.dst_scale == 0;
+  const bool plain =
+      c.stride == 1 && c.joined_stride == 1 && !c.residual && !c.relu && !c.sums && c.copy_scale == 0 && c.dst_scale == 0;
   // Priors are indexed by 32 bits.
   const auto fits = [&](int bins) {
     return bins >= 1 && std::int64_t{c.dst.n} * bins * bins * c.dst.c <= std::numeric_limits<std::int32_t>::max();

@@ -172,6 +172,8 @@ struct HopperConsumer : HopperLogit<T, Tile> {
       }
     }
     if (thread % 128 == 0) simt::tma_store_wait_read<0>();
+    // The other blocks' last signals, before this one may end.
+    if constexpr (kSplits > 1) simt::mbarrier_wait_published(barrier(Tile::kPartsEmpty, group), parity ^ 1);
   }
 };
 
@@ -194,9 +196,6 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
     simt::grid_dependency_wait();
     HopperConsumer<T, Tile, kHead>{{block}}.run();
   }
-  simt::sync_warp();
-  // Others may still signal this block's barriers.
-  if (Tile::kSplits * block.plane > 1) simt::meet_cluster();
 }
 
 }  // namespace MFS_SIMT_BACKEND

@@ -116,6 +116,9 @@ struct HopperProducer : HopperBlock<Tile> {
       number += clusters;
       at = share_of(number);
     }
+    // Until every stage is free again: a block must not end while others of its cluster still signal its barriers.
+    for (int i = 0; plane > 1 && i < kStages; ++i, ring.advance())
+      simt::mbarrier_wait(barrier(Tile::kEmpty, ring.at), ring.parity ^ 1);
   }
 };
 

@@ -10,7 +10,7 @@ Conv tuned_problem(const Conv& conv) {
   Conv c = conv;
   c.src_pitch = c.dst_pitch = c.residual_pitch = c.joined_pitch = 0;
   if (c.dtype == DType::kBF16) c.dtype = DType::kF16;
-  c.wide = DType::kF32;  // narrow types: f16 on every GPU
+  c.wide = is_narrow(c.dtype) ? DType::kF16 : DType::kF32;
   for (float* const scale : {&c.src_scale, &c.joined_scale, &c.dst_scale, &c.copy_scale}) *scale = *scale > 0 ? 1 : 0;
   return c;
 }

@@ -31,8 +31,9 @@ def main():
         assert compiled.returncode == 0, compiled.stderr
         assert [p.name for p in Path(folder).glob("*partial")] == []
 
-        done = run(*tune, "--seconds", "-1", "--table", table)
-        assert done.returncode == 0 and "0 entries" in done.stdout, done.stdout + done.stderr
+        done = run(*tune, "--seconds", "-1", "--table", Path(folder) / "none.h")
+        assert done.returncode == 0 and "entries" not in done.stdout, done.stdout + done.stderr
+        assert not (Path(folder) / "none.h").exists()
         done = run(*tune, "--precision", "int8", "--table", table)
         assert done.returncode == 0 and "is not calibrated, no int8" in done.stdout, done.stdout + done.stderr
         done = run(*tune, "--table", Path(folder) / "nowhere" / "table.h")

@@ -248,6 +248,7 @@ TEST_CASE("conv_head: where there is no kernel, and what does not fit") {
   CHECK((parts_with([](ConvHead&) {}) > 0) == (MFS_HAVE_HOPPER != 0));
   CHECK(parts_with([](ConvHead& h) { h.conv.residual = true; }) == 0);
   CHECK(parts_with([](ConvHead& h) { h.conv.relu = true; }) == 0);
+  CHECK(parts_with([](ConvHead& h) { h.conv.joined_stride = 2; }) == 0);
   CHECK(parts_with([](ConvHead& h) { h.conv.dtype = DType::kF32; }) == 0);
   CHECK(parts_with([](ConvHead& h) { h.conv.dst.c = 12; }) == 0);
   CHECK(parts_with([](ConvHead& h) { h.bins = {}; }) == 0);

@@ -195,6 +195,11 @@ TEST_CASE("upsample_mask refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.mask = nullptr, o.probability = nullptr; }), "neither");
   MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.probability_stride = 8; }), "probability row stride");
   MFS_CHECK_REFUSED(with([](UpsampleMask& o) { o.mask_stride = 2; }), "mask row stride");
+#if !MFS_TEST_CUDA
+  const Tensor parts({1, 2, 2, 3}, DType::kF32);
+  CHECK(run(Cpu{}, with([&](UpsampleMask& o) { o.logit = parts.view(); })).message() ==
+        "upsample_mask: the CPU engine's logit has no parts");
+#endif
 }
 
 }  // namespace

@@ -302,6 +302,13 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
   }
 }
 
+void elections(Runner& r) {
+  Buffer<uint32_t> out(std::vector<uint32_t>(32));
+  const Status s = launch(r.stream, shape("elect", 32), elect_conformance, out.data());
+  const std::string error = s ? r.finish() : s.message();
+  compare("elect", out.values(), std::vector<uint32_t>(32, 3), error);
+}
+
 void clusters(Runner& r) {
   std::vector<uint32_t> in(64 * 4), expected(4 * 2 * 32);
   for (size_t i = 0; i < in.size(); ++i) in[i] = pattern(i);
@@ -384,6 +391,7 @@ void all(Runner& r) {
   warpgroup_products<uint8_t, 128>(r, "wgmma u8 s8 n128");
   warpgroup_windows<Half, 64>(r, "wgmma f16 n64, windows");
   warpgroup_windows<BFloat16, 128>(r, "wgmma bf16 n128, windows");
+  elections(r);
   clusters(r);
   dependents(r);
 #endif

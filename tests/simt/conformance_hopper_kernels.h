@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/simt/cluster.h"
+#include "kernels/cuda/simt/elect.h"
 #include "kernels/cuda/simt/fence.h"
 #include "kernels/cuda/simt/mbarrier.h"
 #include "kernels/cuda/simt/programmatic_launch.h"
@@ -109,6 +110,12 @@ MFS_KERNEL void wgmma_windows_conformance(const U32x4* in, Accumulator<T>* out, 
   store_products<kColumns>(d, out);
 }
 
+// How many lanes of a warp are chosen, and whether it is the same one again.
+MFS_KERNEL void elect_conformance(uint32_t* out) {
+  const uint32_t first = vote_ballot(elect_one()), again = vote_ballot(elect_one());
+  out[lane_index()] = (first != 0 && (first & (first - 1)) == 0 ? 1u : 0u) + (again == first ? 2u : 0u);
+}
+
 // Each block gives its rank's numbers to the next one, by remote stores and by a multicast load.
 MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32_t* out) {
   uint32_t* box = reinterpret_cast<uint32_t*>(shared_memory());  // 32 numbers by multicast, at 512 bytes 32 from the neighbour
@@ -135,7 +142,7 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
   out[(block_index().x * 2 + 1) * 32 + t] = given[t];
   mbarrier_arrive_remote(barriers + 2, next);
   mbarrier_wait(barriers + 2, 0);
-  meet_cluster();
+  sync_cluster();
 }
 
 // Three of these in a row: each adds up what the one before left behind.

@@ -1,6 +1,6 @@
 // Clusters (sm_90): blocks that run at the same time, meet at a barrier and reach into each other's shared memory.
-// A block must not exit while another may still touch its shared memory: end with meet_cluster(). In code for older GPUs a
-// block is a cluster of its own.
+// A block must not exit while another may still touch its shared memory, its mbarriers included: it ends with sync_cluster(), or
+// when it has waited for the last signal of every other. In code for older GPUs a block is a cluster of its own.
 #pragma once
 
 #include "kernels/cuda/simt/index.h"
@@ -46,8 +46,8 @@ MFS_DEVICE void sync_cluster() {
   cluster_arrive();
   cluster_wait();
 }
-// The same without the fence of memory for the whole GPU: where blocks only begin or end together, mbarriers have been fenced
-// by fence_mbarrier_init(), and nothing that was stored is handed over.
+// The same without the fence of memory for the whole GPU, to begin together: mbarriers have been fenced by
+// fence_mbarrier_init(), and nothing else is handed over.
 MFS_DEVICE void meet_cluster() {
   asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
   cluster_wait();

@@ -242,7 +242,8 @@ typedef struct mfs_profile_entry {
   int64_t flops;
 } mfs_profile_entry;
 
-/* While on, every blocking run times each operation (CPU: a clock reading per operation; GPU: each is awaited by itself). */
+/* While on, every blocking run times each operation (CPU: a clock reading per operation; GPU: each begins when the one before
+ * has ended, which takes longer than a run does without). */
 MFS_API void mfs_session_set_profiling(mfs_session* session, int32_t on);
 /* Up to `capacity` entries of the plan that ran last; returns how many there are. */
 MFS_API size_t mfs_session_profile(const mfs_session* session, mfs_profile_entry* entries, size_t capacity);
