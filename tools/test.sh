@@ -22,7 +22,7 @@ cmake --preset asan-ubsan
 cmake --build build-asan-ubsan
 # What compares with PyTorch, what nvcc compiles, and what the emulator runs (its race detector checks addresses, too), has run
 # above; here the C++ tests and the command line count.
-ctest --test-dir build-asan-ubsan --output-on-failure -j 2 --exclude-regex 'parity_test|convert_test|training_test|mfs_cuda|hopper_code|simt_nvcc'
+ctest --test-dir build-asan-ubsan --output-on-failure -j 2 --exclude-regex 'parity_test|convert_test|training_test|mfs_cuda|hopper_code|nvcc'
 
 echo "== ThreadSanitizer"
 # Only what runs sessions in several threads. OpenMP's runtime, which the sanitizer does not understand, gets one thread per session.
