@@ -1,7 +1,6 @@
 // Convolution on CUDA: packing, the choice of a kernel, launches.
 #include "kernels/conv.h"
 
-#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -183,8 +182,7 @@ std::optional<HopperPlan> hopper_plan(const Cuda& cuda, const Conv& conv) {
   const bool must = cuda.convolutions == ConvFamily::kHopper || is_narrow(conv.dtype);
   const std::vector<HopperPlan> plans = hopper_plans(conv, cuda.multiprocessors);
   if (const HopperTuned* tuned = tuned_choice(cuda, conv)) {
-    const auto chosen = std::ranges::find_if(plans, [&](const HopperPlan& p) { return tuned->chooses(p); });
-    if (chosen != plans.end()) return *chosen;
+    if (const auto chosen = tuned->chosen_of(plans)) return chosen;
     if (tuned->portable() && !must) return {};
   }
   const ConvSize size{conv.dst.pixels(), conv.dst.c, steps_of(conv, geometry_of(conv))};

@@ -15,6 +15,13 @@ Conv tuned_problem(const Conv& conv) {
   return c;
 }
 
+std::optional<HopperPlan> HopperTuned::chosen_of(const std::vector<HopperPlan>& plans) const {
+  const auto chosen = std::ranges::find_if(plans, [this](const HopperPlan& p) {
+    return kHopperTiles[p.tile] == tile && p.cluster_rows == cluster_rows && p.cluster_columns == cluster_columns;
+  });
+  return chosen == plans.end() ? std::nullopt : std::optional(*chosen);
+}
+
 const HopperTuned* tuned_choice(const Cuda& cuda, const Conv& conv) {
   const HopperTable& table = cuda.tuned ? *cuda.tuned : kHopperTable;
   if (table.multiprocessors != cuda.multiprocessors) return nullptr;

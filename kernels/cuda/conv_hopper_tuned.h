@@ -1,6 +1,7 @@
 // Measured choices of the Hopper family, which come before the cost model's: a table that mfs_cuda_tune writes.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -15,9 +16,7 @@ struct HopperTuned {
   int cluster_rows = 1, cluster_columns = 1;
 
   bool portable() const { return tile.columns == 0; }
-  bool chooses(const HopperPlan& plan) const {
-    return kHopperTiles[plan.tile] == tile && plan.cluster_rows == cluster_rows && plan.cluster_columns == cluster_columns;
-  }
+  std::optional<HopperPlan> chosen_of(const std::vector<HopperPlan>& plans) const;
 };
 
 // All of one GPU and one run. Used on GPUs with as many SMs.

@@ -331,16 +331,25 @@ std::vector<Machine::Work> recorded(const CudaExecutor& executor, Machine& machi
   return machine.take_queue();
 }
 
+// Whether the emulated GPU's code has waits.
+struct Waits {
+  explicit Waits(bool has) { simt::emulation::device_code_waits() = has; }
+  ~Waits() { simt::emulation::device_code_waits() = true; }
+};
+
 TEST_CASE("kernels are launched programmatically, where that is possible, if only a kernel of their stream comes before") {
   const GoldenNetwork golden("multi");
   const auto file = WeightsFile::open(golden.weights_path);
   PackCache packs;
   for (const int streams : {1, 2})
-    for (const bool possible : {false, true}) {
+    for (const auto& [device_can, code_waits] : {std::pair{false, true}, {true, false}, {true, true}}) {
       CAPTURE(streams);
-      CAPTURE(possible);
+      CAPTURE(device_can);
+      CAPTURE(code_waits);
+      const Waits waits(code_waits);
+      const bool possible = device_can && code_waits;
       CudaPlanOptions options{.height = 64, .width = 64, .device = device(), .host_threads = 2, .streams = streams};
-      options.device.programmatic = possible;
+      options.device.programmatic = device_can;
       const CudaExecutor executor(*file, packs, options);
       Machine machine;
       const std::vector<Machine::Work> works = recorded(executor, machine);

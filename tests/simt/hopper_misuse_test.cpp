@@ -70,7 +70,7 @@ MFS_KERNEL void early_exit_of_a_neighbour() {
   }
 }
 
-enum class HandOver { kRight, kPlainArrival, kPlainWait, kPlainEnd };
+enum class HandOver { kRight, kPlainArrival, kPlainWait, kPlainEnd, kNoWait };
 
 // A block stores into its neighbour's memory and tells it.
 MFS_KERNEL void hand_over(HandOver how) {
@@ -207,6 +207,7 @@ TEST_CASE("cluster, wgmma, register and launch misuse") {
     CHECK(contains(run(options, pair, hand_over, HandOver::kPlainArrival), "mbarrier_arrive_remote publishes nothing"));
     CHECK(contains(run(options, pair, hand_over, HandOver::kPlainWait), "use mbarrier_wait_published"));
     CHECK(contains(run(options, pair, hand_over, HandOver::kPlainEnd), "meet_cluster publishes nothing"));
+    CHECK(contains(run(options, pair, hand_over, HandOver::kNoWait), "without having waited for other blocks' signals"));
     if (options.order == Order::kRandom) CHECK(contains(run(options, pair, early_exit_of_a_neighbour), "exited"));
     simt::LaunchShape chained = shape(1, 32, 0);
     chained.programmatic = true;

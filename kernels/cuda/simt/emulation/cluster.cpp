@@ -57,12 +57,14 @@ void cluster_wait(Site site) {
 void sync_cluster(Site site) {
   cluster_arrive(site);
   cluster_wait(site);
+  for (auto& [address, barrier] : current().block->mbarriers) barrier.heard = barrier.signalled;
 }
 
 void meet_cluster(Site site) {
   if (current().reached_out)
     report(site, "meet_cluster publishes nothing, and the thread may have stored into another block's memory");
-  sync_cluster(site);
+  cluster_arrive(site);
+  cluster_wait(site);
 }
 
 void* shared_of_block(void* p, uint32_t rank, Site site) {

@@ -40,7 +40,8 @@ struct MBarrier {
   int64_t bytes = 0;
   uint64_t phase = 0;
   bool fenced = false, published = false;  // published: by another block, ever
-  Knowledge gathering, released;           // of the current and of the last complete phase
+  uint64_t signalled = 0, heard = 0;  // phases: the last one that another block has had a part in; that a thread has waited for
+  Knowledge gathering, released;      // of the current and of the last complete phase
 };
 
 struct ClusterBarrier {

@@ -135,6 +135,11 @@ int& device_capability() {
   return capability;
 }
 
+bool& device_code_waits() {
+  static bool waits = true;
+  return waits;
+}
+
 void fail_device_allocation(long nth, bool all) { failing = {nth, all}; }
 
 }  // namespace simt::emulation
@@ -143,7 +148,7 @@ std::vector<CudaDeviceInfo> cuda_devices(std::string&) {
   return {{0, "emulated GPU", simt::emulation::device_capability(), 4, std::size_t{1} << 32}};
 }
 
-bool kernels_wait() { return true; }
+bool kernels_wait() { return simt::emulation::device_code_waits(); }
 
 Status select_device(int) { return {}; }
 

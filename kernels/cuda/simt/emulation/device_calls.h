@@ -13,6 +13,9 @@ DeviceCalls& device_calls();
 // Of the emulated GPU: 10 x major + minor, 80 unless a test says otherwise.
 int& device_capability();
 
+// Whether kernels_wait(): true unless a test says otherwise.
+bool& device_code_waits();
+
 // The allocation number `nth` from now on fails, counted from 0, and with `all` every later one; -1: none.
 void fail_device_allocation(long nth, bool all);
 

@@ -45,6 +45,7 @@ MBarrier& arrive_in(uint64_t* barrier, uint32_t rank, const char* what, const Si
   MBarrier& m = find_mbarrier(remote, what, site);
   if (!m.fenced) report(site, "missing fence_mbarrier_init before another block uses the mbarrier");
   touch(remote, 8, Touch::kAtomic, site);
+  if (remote != barrier) m.signalled = m.phase + 1;
   arrive(m, what, site);
   return m;
 }
@@ -56,6 +57,7 @@ const MBarrier& wait_for(uint64_t* barrier, uint32_t parity, const char* what, c
   touch(barrier, 8, Touch::kAtomic, site);
   wait_until(what, site, [&] { return (m.phase & 1) != (parity & 1); });
   acquire(m.released);
+  m.heard = m.phase;
   return m;
 }
 
@@ -146,6 +148,7 @@ bool mbarrier_test(uint64_t* barrier, uint32_t parity, Site site) {
   touch(barrier, 8, Touch::kAtomic, site);
   if ((m.phase & 1) == (parity & 1)) return false;
   acquire(m.released);
+  m.heard = m.phase;
   return true;
 }
 

@@ -98,6 +98,10 @@ void retire_block(State& s, Block& block) {
   for (const Warp& w : block.warps) {
     if (!w.trace.steps.empty()) fail(w.trace.steps.front().site, "a lane of the warp exited without this .aligned instruction");
   }
+  for (const auto& [address, barrier] : block.mbarriers) {
+    if (barrier.signalled > barrier.heard)
+      fail(block.threads[0].site, "the block exits without having waited for other blocks' signals at an mbarrier");
+  }
   const bool waited =
       std::all_of(block.threads.begin(), block.threads.end(), [](const Thread& t) { return t.grid_dependency_waited; });
   if (block.grid->shape.programmatic && !waited) {
