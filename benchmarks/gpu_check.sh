@@ -55,9 +55,11 @@ stage() {
   return $code
 }
 
-# detail NAME PATTERN: lines of a stage's output that belong into the table.
+# detail NAME PATTERN: lines of a stage's output that belong into the table. Fails if there are none.
 detail() {
-  echo "$1" | grep -q -E "$only" && [ -f "$out/$1.log" ] && grep -E "$2" "$out/$1.log" | sed 's/^/  /' >> "$table"
+  echo "$1" | grep -q -E "$only" && [ -f "$out/$1.log" ] || return 0
+  found=$(grep -E "$2" "$out/$1.log") || return 1
+  printf '%s\n' "$found" | sed 's/^/  /' >> "$table"
 }
 
 # Libraries of NVIDIA that Python brought along, for dlopen.
@@ -141,7 +143,8 @@ if [ $# -gt 0 ] && "$python" -c 'import torch' 2> /dev/null; then
   for batch in 1 16 4; do
     stage "pytorch_x$batch" 150 "$python" "$here/peers/gpu_peers.py" --weights "$1" --bin "$bin" --batches "$batch" \
       --json "$out/pytorch_x$batch.json"
-    detail "pytorch_x$batch" "^(\\||\{'engine)"
+    # The table or, where time was over before it, what there is of it.
+    detail "pytorch_x$batch" '^\|' || detail "pytorch_x$batch" "^\{'engine"
   done
 fi
 

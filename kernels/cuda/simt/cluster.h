@@ -1,6 +1,6 @@
 // Clusters (sm_90): blocks that run at the same time, meet at a barrier and reach into each other's shared memory.
-// A block must not exit while another may still touch its shared memory, its mbarriers included: it ends with sync_cluster(), or
-// when it has waited for the last signal of every other. In code for older GPUs a block is a cluster of its own.
+// A block must not exit while another may still touch its shared memory, its mbarriers included: it ends with sync_cluster(),
+// or when it has waited for the last signal of every other. In code for older GPUs a block is a cluster of its own.
 #pragma once
 
 #include "kernels/cuda/simt/index.h"
