@@ -23,6 +23,8 @@ def main():
         tune = [program, "--weights", weights, "--size", "16x16", "--batch", "1", "--rounds", "1"]
         done = run(*tune, "--problems", "1", "--table", table)
         assert done.returncode == 0 and "with the table" in done.stdout, done.stdout + done.stderr
+        (tried,) = [line for line in done.stdout.splitlines() if " us, best " in line]
+        assert tried.split()[1:3] == ["x", "3x3"] and tried.count("hopper") + tried.count("portable") == 1, tried
         kept = "(kept)" in done.stdout
         assert f": {0 if kept else 1} entries" in done.stdout, done.stdout
         unit.write_text(f'#include "{table}"\nusing namespace mfs::core;\n'
