@@ -15,12 +15,14 @@
 
 #include "benchmarks/support/graph_turns.h"
 #include "benchmarks/support/hopper_table_source.h"
+#include "kernels/cuda/conv_hopper_gate_plan.h"
 #include "kernels/cuda/conv_hopper_head_plan.h"
 #include "kernels/cuda/hopper.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
 #include "runtime/conv_problem.h"
 #include "runtime/cuda_steps.h"
+#include "runtime/gate_fusion.h"
 #include "runtime/head_fusion.h"
 
 namespace mfs::bench {
@@ -183,6 +185,10 @@ class Tuner {
         const Conv problem = problem_of(network, *conv);
         if (hopper_takes(problem))
           kind = {tuned_problem(problem), hopper_plans(problem, cuda_.multiprocessors), !is_narrow(problem.dtype)};
+      } else if (const auto* gated = std::get_if<ConvGateStep>(&op.step)) {
+        const ConvGate gate = gate_of(*gated, network);
+        kind = {tuned_problem(gate.conv), hopper_gate_plans(gate, cuda_.multiprocessors), false};
+        std::erase_if(kind->plans, [&](const HopperPlan& plan) { return !hopper_gate_fits(cuda_, gate, plan); });
       } else if (const auto* fused = std::get_if<ConvHeadStep>(&op.step)) {
         const ConvHead head = head_of(*fused, network);
         kind = {tuned_problem(head.conv), hopper_head_plans(head, hopper_head_tiles(head), cuda_.multiprocessors), false};

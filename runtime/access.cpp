@@ -27,6 +27,11 @@ struct Collect {
   Access operator()(const SqueezeExciteStep& s) const {
     return with_optional(with_optional({{s.src}, {s.dst}}, s.residual), s.sums);
   }
+  Access operator()(const ConvGateStep& s) const {
+    Access a = with_optional(with_optional({{s.conv.src}, {s.gate.dst}}, s.conv.joined), s.gate.residual);
+    a.writes.push_back(s.conv.sums);
+    return a;
+  }
   Access operator()(const PyramidPoolStep& s) const { return {{s.src}, s.grids}; }
   Access operator()(const PyramidHeadStep& s) const {
     Access a{s.priors, {s.dst}};

@@ -5,6 +5,7 @@
 #include "layers/network.h"
 #include "runtime/conv_groups.h"
 #include "runtime/conv_problem.h"
+#include "runtime/gate_fusion.h"
 #include "runtime/head_fusion.h"
 #include "runtime/memory_plan.h"
 #include "runtime/quantisation.h"
@@ -22,6 +23,7 @@ Lowered lowered_for(const WeightsFile& file, const Device& device, const Network
     group_convs(network);
     add_sums(network, [&](const Conv& c) { return sum_parts(device, c); });
     if (!o.keep_named_values) fuse_stem(network, device), fuse_head(network, device);
+    if (!o.keep_named_values && o.streams == 1) fuse_gates(network, device);
   }
   return network;
 }

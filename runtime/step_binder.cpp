@@ -14,6 +14,7 @@
 #include "kernels/transposed_conv.h"
 #include "runtime/conv_problem.h"
 #include "runtime/fold.h"
+#include "runtime/gate_fusion.h"
 #include "runtime/head_fusion.h"
 #include "runtime/stem_fusion.h"
 
@@ -135,6 +136,13 @@ std::size_t StepBinder<Device>::prepare(const LoweredOp& op) {
     } else {
       throw Error(Code::kInternal, op.name + ": the CPU engine adds the priors by themselves");
     }
+  } else if (const auto* gated = std::get_if<ConvGateStep>(&op.step)) {
+    if constexpr (std::is_same_v<Device, Cuda>) {
+      const GroupedConv d = described(gated->conv);
+      gates_[number] = prepare_conv_gate(device_, gate_of(*gated, network_), d.parameters, d.name, packs_);
+    } else {
+      throw Error(Code::kInternal, op.name + ": the CPU engine scales by itself");
+    }
   } else if (const auto* gate = std::get_if<SqueezeExciteStep>(&op.step)) {
     if (!gate->sums) bytes = scratch_bytes(device_, SqueezeExcite{.src = view(gate->src), .hidden = gate->hidden});
   } else if (const auto* pool = std::get_if<PyramidPoolStep>(&op.step)) {
@@ -233,6 +241,32 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const SqueezeExci
   return simple(network_.ops[i], std::string("squeeze excite") + (s.residual ? " +add" : "") + (s.relu ? " +relu" : ""),
                 SqueezeExcite{view(s.src), s.residual ? View(view(s.residual)) : View{}, s.hidden, squeeze, squeeze_bias,
                               excite, excite_bias, s.relu, view(s.dst), scratch(i), s.sums ? View(view(s.sums)) : View{}});
+}
+
+template <typename Device>
+BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGateStep& s) {
+  const ConvGate problem = gate_of(s, network_);
+  StepInfo info{
+      network_.ops[i].name,
+      conv_name(problem.conv, s.conv.window) + " +gate" + (s.gate.residual ? " +add" : "") + (s.gate.relu ? " +relu" : ""), "",
+      cost(problem)};
+  if constexpr (std::is_same_v<Device, Cuda>) {
+    info.algorithm = gates_[i]->algorithm();
+    // The barrier: memory of its own, which only this network's runs touch.
+    const float* const barrier = keep(device_, std::vector<float>(kGridBarrierBytes / sizeof(float)), parameters_);
+    const ConvGateArguments arguments{view(s.conv.src),
+                                      s.gate.residual ? View(view(s.gate.residual)) : View{},
+                                      s.conv.joined ? View(view(s.conv.joined)) : View{},
+                                      parameter(s.gate.squeeze + ".weight"),
+                                      parameter(s.gate.squeeze + ".bias"),
+                                      parameter(s.gate.excite + ".weight"),
+                                      parameter(s.gate.excite + ".bias"),
+                                      view(s.gate.dst),
+                                      view(s.conv.sums),
+                                      reinterpret_cast<std::byte*>(const_cast<float*>(barrier))};
+    return {info, [gate = gates_[i], arguments](const Cuda& cuda) { return gate->run(cuda, arguments); }};
+  }
+  throw Error(Code::kInternal, info.name + ": the CPU engine scales by itself");
 }
 
 // The two kernels that take lists keep them alive in their closures.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/conv_gate.h"
 #include "kernels/conv_group.h"
 #include "kernels/conv_head.h"
 #include "kernels/stem.h"
@@ -36,13 +37,13 @@ class StepBinder {
         host_{fold_threads},
         network_(network),
         convs_(network.ops.size()),
-        groups_(network.ops.size()) {}
+        groups_(network.ops.size()),
+        gates_(network.ops.size()) {}
 
   std::size_t prepare(const LoweredOp& op);  // in order, every operation once; returns its scratch in bytes
   void place(std::byte* arena, const MemoryPlan& memory);
   BoundStep<Device> bind(std::size_t op);
   MutView view(const Place& p) const;  // without an address before place()
-  Parameters take_parameters() { return std::move(parameters_); }
 
  private:
   template <typename Kernel>
@@ -52,6 +53,7 @@ class StepBinder {
   BoundStep<Device> bind_step(std::size_t i, const StemStep& s);
   BoundStep<Device> bind_step(std::size_t i, const MaxPoolStep& s);
   BoundStep<Device> bind_step(std::size_t i, const SqueezeExciteStep& s);
+  BoundStep<Device> bind_step(std::size_t i, const ConvGateStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidPoolStep& s);
   BoundStep<Device> bind_step(std::size_t i, const PyramidHeadStep& s);
   BoundStep<Device> bind_step(std::size_t i, const ConvHeadStep& s);
@@ -72,6 +74,7 @@ class StepBinder {
   const Lowered& network_;
   std::vector<std::shared_ptr<const PreparedConv<Device>>> convs_;  // by operation, for some of them
   std::vector<std::shared_ptr<const PreparedConvGroup>> groups_;
+  std::vector<std::shared_ptr<const PreparedConvGate>> gates_;
   std::shared_ptr<const PreparedStem> stem_;
   std::shared_ptr<const PreparedConvHead> head_;
   std::vector<std::size_t> scratch_sizes_;

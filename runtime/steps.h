@@ -59,6 +59,11 @@ struct SqueezeExciteStep {
   bool relu = false;
   Place sums{};  // of src, from the convolution before, or none
 };
+// Without `conv.dst` and `gate.src`, which are never stored; see gate_fusion.h.
+struct ConvGateStep {
+  ConvStep conv;
+  SqueezeExciteStep gate;
+};
 struct PyramidPoolStep {
   Place src;
   std::vector<Place> grids;
@@ -91,7 +96,7 @@ struct QuantiseStep {
   Place src, dst;
 };
 
-using AnyStep = std::variant<ConvStep, ConvGroupStep, StemStep, MaxPoolStep, SqueezeExciteStep, PyramidPoolStep,
+using AnyStep = std::variant<ConvStep, ConvGroupStep, StemStep, MaxPoolStep, SqueezeExciteStep, ConvGateStep, PyramidPoolStep,
                              PyramidHeadStep, ConvHeadStep, ResizeStep, TransposedConvStep, QuantiseStep>;
 
 // Every place a step reads and writes.

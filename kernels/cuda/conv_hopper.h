@@ -7,10 +7,10 @@
 //
 // A cluster is kSplits x cluster_rows x cluster_columns blocks. Those of one row of it have the same pixels, those of one
 // column the same channels: each block fetches a part of what they share and multicasts it. The kSplits blocks of one tile sum
-// parts of K, exchange partial sums, and finish kColumns / kSplits channels each: into a map, or, at the end of the pyramid
-// head, into parts of a logit (kernels/conv_head.h).
+// parts of K, exchange partial sums, and finish kColumns / kSplits channels each, in one of the ways of HopperEnd.
 #pragma once
 
+#include "kernels/cuda/conv_hopper_gate.h"
 #include "kernels/cuda/conv_hopper_logit.h"
 #include "kernels/cuda/conv_hopper_producer.h"
 #include "kernels/cuda/simt/elect.h"
@@ -20,8 +20,8 @@
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
 
-template <class T, class Tile, bool kHead>
-struct HopperConsumer : HopperLogit<T, Tile> {
+template <class T, class Tile, HopperEnd kEnd>
+struct HopperConsumer : std::conditional_t<kEnd == HopperEnd::kGate, HopperGate<T, Tile>, HopperLogit<T, Tile>> {
   using Block = HopperBlock<Tile>;
   using Block::barrier, Block::group, Block::memory, Block::p, Block::thread, Block::meet_group, Block::place, Block::stage;
   using Block::cluster, Block::clusters, Block::column, Block::groups, Block::plane, Block::rank, Block::row, Block::split,
@@ -143,8 +143,10 @@ struct HopperConsumer : HopperLogit<T, Tile> {
   }
 
   MFS_DEVICE void finish_tile(const Sum (&sum)[kOwnSums], const Place& at, typename Finish::Buffers& buffers) {
-    if constexpr (kHead) {
+    if constexpr (kEnd == HopperEnd::kLogit) {
       this->write_logit(sum, at);
+    } else if constexpr (kEnd == HopperEnd::kGate) {
+      this->write_gated(sum, at);
     } else {
       this->write(sum, at, buffers);
     }
@@ -157,9 +159,9 @@ struct HopperConsumer : HopperLogit<T, Tile> {
     uint32_t parity = 0;
     for (int number = cluster; number < groups; number += clusters, parity ^= 1) {
       const Place at = place(number);
-      if constexpr (kHead) {
+      if constexpr (kEnd == HopperEnd::kLogit) {
         this->make_table(at);
-      } else {
+      } else if constexpr (kEnd == HopperEnd::kMap) {
         this->load_residual_ahead(at, buffers);
       }
       multiply(sum, ring);
@@ -177,8 +179,7 @@ struct HopperConsumer : HopperLogit<T, Tile> {
   }
 };
 
-// kHead: ends as the pyramid head does.
-template <class T, std::size_t kModel, bool kHead>
+template <class T, std::size_t kModel, HopperEnd kEnd>
 MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONSTANT HopperConvParams p) {
   using Tile = HopperTile<kModel>;
   const HopperBlock<Tile> block{p};
@@ -194,7 +195,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(384, 1) conv_hopper_kernel(const MFS_GRID_CONS
   } else {
     simt::claim_registers<232>();
     simt::grid_dependency_wait();
-    HopperConsumer<T, Tile, kHead>{{block}}.run();
+    HopperConsumer<T, Tile, kEnd>{{block}}.run();
   }
 }
 

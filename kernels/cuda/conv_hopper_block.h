@@ -1,10 +1,13 @@
 // The Hopper family's kernels: parameters, the layout of shared memory, and which part of the work a block has.
 #pragma once
 
+#include "kernels/cuda/conv_hopper_gate_plan.h"
 #include "kernels/cuda/conv_hopper_head.h"
 #include "kernels/cuda/conv_hopper_head_plan.h"
+#include "kernels/cuda/gates.h"
 #include "kernels/cuda/simt/barriers.h"
 #include "kernels/cuda/simt/cluster.h"
+#include "kernels/cuda/simt/grid_barrier.h"
 #include "kernels/cuda/simt/mbarrier.h"
 #include "kernels/cuda/simt/shuffle.h"
 #include "kernels/cuda/simt/tensor_map.h"
@@ -13,6 +16,17 @@
 
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
+
+// What becomes of a finished tile: a map; parts of a logit, at the end of the pyramid head (kernels/conv_head.h); a map scaled
+// by squeeze-and-excitation (kernels/conv_gate.h).
+enum class HopperEnd { kMap, kLogit, kGate };
+
+struct HopperGateParams {
+  GateParams gate;
+  simt::GridBarrier* barrier;
+  int sharers, columns;  // blocks of a cluster that share the reading of the sums; see Gates
+  bool has_residual, relu;
+};
 
 struct HopperConvParams {
   simt::TensorMap src, joined, weights, residual, dst;
@@ -28,6 +42,7 @@ struct HopperConvParams {
   bool has_residual, relu, to_narrow;
   bool weights_once;  // no cluster has more than one tile
   HopperHeadParams head;
+  HopperGateParams gate;
 };
 
 // Elements of src, joined and weights are T, for int8 uint8_t (with weights of int8_t), for fp8 E4m3. Those of residual and,
@@ -55,7 +70,8 @@ struct HopperTile {
   static constexpr int kBarriersAt = kPartsAt + kConsumers * kParts * kPartFloats * 4;
   static constexpr int kFull = 0, kEmpty = kStages, kResidual = 2 * kStages;
   static constexpr int kPartsFull = kResidual + kConsumers * kBuffers, kPartsEmpty = kPartsFull + kConsumers;
-  static constexpr int kSumsAt = kBarriersAt + 8 * (kPartsEmpty + kConsumers);
+  static constexpr int kMeans = kPartsEmpty + kConsumers;
+  static constexpr int kSumsAt = kBarriersAt + 8 * (kMeans + 1);
   static constexpr int kSharedBytes = kSumsAt + kConsumers * 4 * kPanel * 4;  // of every warp
   static_assert(kSharedBytes <= static_cast<int>(simt::kMaxSharedBytes));
   static_assert(kStageBytes % 1024 == 0 && kPanelBytes % 1024 == 0);
@@ -121,6 +137,7 @@ struct HopperBlock {
         simt::mbarrier_init(barrier(Tile::kPartsFull, i), kParts);
         simt::mbarrier_init(barrier(Tile::kPartsEmpty, i), kParts);
       }
+      if (p.gate.sharers > 1) simt::mbarrier_init(barrier(Tile::kMeans, 0), static_cast<uint32_t>(p.gate.sharers - 1));
       simt::fence_mbarrier_init();
     } else if (thread == 32) {
       simt::prefetch(p.src), simt::prefetch(p.joined), simt::prefetch(p.weights);

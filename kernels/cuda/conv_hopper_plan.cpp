@@ -47,10 +47,7 @@ int clusters_at_once(int multiprocessors, int blocks) {
 
 double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, int multiprocessors) {
   const HopperTileModel& tile = kHopperTiles[plan.tile];
-  const double column_tiles = (conv.dst.c + tile.columns - 1) / tile.columns;
-  const auto groups = [](double tiles, int size) { return std::ceil(tiles / size); };
-  const double clusters =
-      groups(static_cast<double>(g.row_tiles()), plan.cluster_rows) * groups(column_tiles, plan.cluster_columns);
+  const auto clusters = static_cast<double>(hopper_clusters(g, plan));
   const double at_once = clusters_at_once(multiprocessors, plan.cluster_blocks());
   const double a_bytes = kHopperRows * kHopperStepBytes, b_bytes = tile.columns * kHopperStepBytes;
   const double multiply = 1.0 * kHopperRows * tile.columns * kHopperStepBytes / kMultipliesPerCycle /
@@ -101,6 +98,12 @@ HopperGeometry hopper_geometry(const Conv& conv) {
   g.src_steps = conv.kernel * conv.kernel * g.chunks;
   g.steps = g.src_steps + steps_of(conv.joined.c, g.depth);
   return g;
+}
+
+HopperGroups hopper_groups(const HopperGeometry& g, const HopperPlan& plan) {
+  const auto groups = [](std::int64_t tiles, int size) { return (tiles + size - 1) / size; };
+  return {groups(g.row_tiles(), plan.cluster_rows),
+          groups(groups(g.dst.c, kHopperTiles[plan.tile].columns), plan.cluster_columns)};
 }
 
 bool hopper_takes(const Conv& c) {

@@ -45,6 +45,16 @@ struct HopperGeometry {
 };
 HopperGeometry hopper_geometry(const Conv& conv);
 
+// Tiles of pixels and of output channels, in groups of one for each block of a cluster.
+struct HopperGroups {
+  std::int64_t rows = 0, columns = 0;
+};
+HopperGroups hopper_groups(const HopperGeometry& tiles, const HopperPlan& plan);
+inline std::int64_t hopper_clusters(const HopperGeometry& tiles, const HopperPlan& plan) {
+  const HopperGroups groups = hopper_groups(tiles, plan);
+  return groups.rows * groups.columns;
+}
+
 // Whether a type's kernels include a tile: fp8 keeps two sets of sums in registers.
 constexpr bool hopper_has_tile(bool fp8, const HopperTileModel& tile) { return !fp8 || tile.columns <= 128; }
 

@@ -1,7 +1,7 @@
 // Sums over rectangles of pixels, in an order that does not depend on when which block runs: what squeeze_excite and
 // pyramid_pool are made of.
 //
-// A block of columns x lanes threads sums one rectangle: a thread takes kWidth channels of every lanes-th pixel, then the lanes
+// Threads, columns x lanes of them, sum one rectangle: a thread takes kWidth channels of every lanes-th pixel, then the lanes
 // are added up in shared memory.
 #pragma once
 
@@ -43,25 +43,34 @@ MFS_DEVICE void add_pixels(const T* first, const Rectangle& r, int lane, int lan
   }
 }
 
+// The threads that work together, at most kSumThreads, with shared memory for kSumThreads x kWidth floats. Others of their kind
+// have these members, too.
+struct WholeBlock {
+  unsigned columns = simt::block_size().x, lanes = simt::block_size().y;
+  unsigned column = simt::thread_index().x, lane = simt::thread_index().y;
+  float* memory = reinterpret_cast<float*>(simt::shared_memory());
+
+  MFS_DEVICE void meet() const { simt::sync_block(); }
+};
+
 // dst = factor x sum. `first` and `dst` are at this thread's channels, which are outside the tensor if not `inside`.
-template <int kWidth, class T>
-MFS_DEVICE void sum_rectangle(const T* first, const Rectangle& r, bool inside, float factor, float* dst) {
-  const unsigned columns = simt::block_size().x, lanes = simt::block_size().y, lane = simt::thread_index().y;
+template <int kWidth, class Team, class T>
+MFS_DEVICE void sum_rectangle(const Team& team, const T* first, const Rectangle& r, bool inside, float factor, float* dst) {
   float sum[kWidth] = {};
-  if (inside) add_pixels<kWidth>(first, r, static_cast<int>(lane), static_cast<int>(lanes), sum);
-  float* own = reinterpret_cast<float*>(simt::shared_memory()) + lane * columns + simt::thread_index().x;
-  for (unsigned half = lanes / 2; half > 0; half /= 2) {
-    if (lane >= half && lane < 2 * half) {
+  if (inside) add_pixels<kWidth>(first, r, static_cast<int>(team.lane), static_cast<int>(team.lanes), sum);
+  float* own = team.memory + team.lane * team.columns + team.column;
+  for (unsigned half = team.lanes / 2; half > 0; half /= 2) {
+    if (team.lane >= half && team.lane < 2 * half) {
       MFS_UNROLL
       for (int c = 0; c < kWidth; ++c) own[c * kSumThreads] = sum[c];
     }
-    simt::sync_block();
-    if (lane < half) {
+    team.meet();
+    if (team.lane < half) {
       MFS_UNROLL
-      for (int c = 0; c < kWidth; ++c) sum[c] += own[c * kSumThreads + half * columns];
+      for (int c = 0; c < kWidth; ++c) sum[c] += own[c * kSumThreads + half * team.columns];
     }
   }
-  if (lane != 0 || !inside) return;
+  if (team.lane != 0 || !inside) return;
   MFS_UNROLL
   for (int c = 0; c < kWidth; ++c) sum[c] *= factor;
   store_channels<kWidth>(dst, sum);

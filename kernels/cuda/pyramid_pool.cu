@@ -61,7 +61,7 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kSumThreads, kSumBlocks)
   const int channel = static_cast<int>(block % p.chunks * simt::block_size().x + simt::thread_index().x) * kWidth;
   const int x = p.x.edges[cell_x], y = p.y.edges[cell_y], width = p.x.edges[cell_x + 1] - x;
   const T* from = src + ((image * p.h + y) * p.w + x) * p.pitch + channel;
-  sum_rectangle<kWidth>(from, {width, width * (p.y.edges[cell_y + 1] - y), p.pitch, int64_t{p.w} * p.pitch},
+  sum_rectangle<kWidth>(WholeBlock{}, from, {width, width * (p.y.edges[cell_y + 1] - y), p.pitch, int64_t{p.w} * p.pitch},
                         channel < p.channels, 1.0f, sums + int64_t{sum} * p.channels + channel);
 }
 
@@ -79,9 +79,9 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kSumThreads, kSumBlocks)
   const int top = p.y_bins.begin[y], bottom = p.y_bins.end[y], left = p.x_bins.begin[x], right = p.x_bins.end[x];
   const int area = (p.y_cells.edges[bottom] - p.y_cells.edges[top]) * (p.x_cells.edges[right] - p.x_cells.edges[left]);
   const float* from = sums + ((image * p.cells_y + top) * p.cells_x + left) * p.channels + channel;
-  sum_rectangle<kWidth>(from, {right - left, (right - left) * (bottom - top), p.channels, int64_t{p.cells_x} * p.channels},
-                        channel < p.channels, 1.0f / static_cast<float>(area),
-                        l.grid + (image * l.bins * l.bins + bin) * l.pitch + channel);
+  sum_rectangle<kWidth>(
+      WholeBlock{}, from, {right - left, (right - left) * (bottom - top), p.channels, int64_t{p.cells_x} * p.channels},
+      channel < p.channels, 1.0f / static_cast<float>(area), l.grid + (image * l.bins * l.bins + bin) * l.pitch + channel);
 }
 
 int bins_of(const PyramidPool& op) {

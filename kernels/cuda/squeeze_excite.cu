@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/gates.h"
 #include "kernels/cuda/hopper.h"
-#include "kernels/cuda/pixel_sums.h"
-#include "kernels/cuda/simt/cluster.h"
 
 namespace mfs::core {
 namespace MFS_SIMT_BACKEND {
@@ -32,88 +31,42 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kSumThreads, kSumBlocks) squeeze_kernel(const 
   const int pixels = left < p.pixels_per_part ? left : p.pixels_per_part;
   const int channel = static_cast<int>(block % p.chunks * simt::block_size().x + simt::thread_index().x) * kWidth;
   const T* from = src + (int64_t{image} * p.pixels + first) * p.pitch + channel;
-  sum_rectangle<kWidth>(from, {pixels, pixels, p.pitch, 0}, channel < p.channels, 1.0f,
+  sum_rectangle<kWidth>(WholeBlock{}, from, {pixels, pixels, p.pitch, 0}, channel < p.channels, 1.0f,
                         sums + int64_t{sum} * p.channels + channel);
 }
 
 struct ExciteParams {
-  const float *sums, *squeeze, *squeeze_bias, *excite, *excite_bias;
-  int channels, hidden, parts;
-  float factor;                  // 1 / pixels
+  GateParams gate;
+  const float* sums;
   int pixels, pixels_per_block;  // of an image
   uint32_t blocks;               // of an image
   int src_pitch, residual_pitch, dst_pitch;
   bool relu;
 };
 
-// Shared memory: the partial sums of sum_rectangle(), those of every block of the cluster, the first becoming means, gates,
-// hidden values.
 template <class T, int kWidth>
-struct Excite {
+struct Excite : Gates<WholeBlock, kWidth> {
+  using Gates<WholeBlock, kWidth>::gates, Gates<WholeBlock, kWidth>::means, Gates<WholeBlock, kWidth>::own_means,
+      Gates<WholeBlock, kWidth>::rank, Gates<WholeBlock, kWidth>::sharers, Gates<WholeBlock, kWidth>::team,
+      Gates<WholeBlock, kWidth>::thread;
+
   const ExciteParams& p;
-  const int sharers = static_cast<int>(simt::cluster_blocks()), rank = static_cast<int>(simt::cluster_rank());
-  float* const means = reinterpret_cast<float*>(simt::shared_memory()) + kSumThreads * kWidth;
-  float* const gates = means + sharers * p.channels;
-  float* const hidden = gates + p.channels;
-  const unsigned columns = simt::block_size().x, column = simt::thread_index().x, lane = simt::thread_index().y;
-  const unsigned thread = lane * columns + column;
   const int64_t image = simt::block_index().x / p.blocks;
 
+  explicit MFS_DEVICE Excite(const ExciteParams& params)
+      : Gates<WholeBlock, kWidth>{params.gate,
+                                  {},
+                                  static_cast<int>(simt::cluster_blocks()),
+                                  static_cast<int>(simt::cluster_rank())},
+        p(params) {}
+
   MFS_DEVICE void find_means() const {
-    const float* const sums = p.sums + (image * p.parts + rank) * p.channels;
-    float* const own = means + rank * p.channels;
-    const int parts = (p.parts - rank + sharers - 1) / sharers;
-    for (int base = 0; base < p.channels; base += static_cast<int>(columns) * kWidth) {
-      const int channel = base + static_cast<int>(column) * kWidth;
-      const Rectangle every{parts, parts, int64_t{sharers} * p.channels, 0};
-      sum_rectangle<kWidth>(sums + channel, every, channel < p.channels, p.factor, own + channel);
-      simt::sync_block();
-    }
-    if (sharers > 1) share(own);
-  }
-
-  MFS_DEVICE void share(float* own) const {
+    this->sum_own_parts(p.sums + image * p.gate.parts * p.gate.channels);
+    if (sharers == 1) return;
     simt::cluster_wait();
-    for (int c = static_cast<int>(thread); c < p.channels; c += kSumThreads) {
-      for (int r = 0; r < sharers; ++r)
-        if (r != rank) simt::store(simt::shared_of(own + c, static_cast<uint32_t>(r)), simt::load(own + c));
-    }
+    this->send_means();
     simt::sync_cluster();
-    for (int c = static_cast<int>(thread); c < p.channels; c += kSumThreads) {
-      float sum = 0;
-      for (int r = 0; r < sharers; ++r) sum += simt::load(means + r * p.channels + c);
-      simt::store(means + c, sum);
-    }
-    simt::sync_block();
-  }
-
-  MFS_DEVICE void find_gates() const {
-    const int in_warp = static_cast<int>(thread % 32);
-    for (int i = static_cast<int>(thread / 32); i < p.hidden; i += kSumThreads / 32) {
-      const float* const row = p.squeeze + int64_t{i} * p.channels;
-      float sum = 0;
-      for (int c = in_warp; c < p.channels; c += 32) sum += simt::load_constant(row + c) * simt::load(means + c);
-      for (unsigned half = 16; half > 0; half /= 2) sum += simt::shuffle_xor(sum, half);
-      if (p.squeeze_bias != nullptr) sum += simt::load_constant(p.squeeze_bias + i);
-      if (in_warp == 0) simt::store(hidden + i, sum < 0 ? 0.0f : sum);
-    }
-    simt::sync_block();
-    for (int c = static_cast<int>(thread); c < p.channels; c += kSumThreads) {
-      const float* const row = p.excite + int64_t{c} * p.hidden;
-      float sum = 0;
-      int i = 0;
-      if (p.hidden % 4 == 0 && reinterpret_cast<uintptr_t>(p.excite) % 16 == 0) {
-        for (; i < p.hidden; i += 4) {  // neighbouring threads read different rows: as much of one as a load can bring
-          const simt::F32x4 w = simt::load_constant(reinterpret_cast<const simt::F32x4*>(row + i));
-          sum += w.x * simt::load(hidden + i), sum += w.y * simt::load(hidden + i + 1);
-          sum += w.z * simt::load(hidden + i + 2), sum += w.w * simt::load(hidden + i + 3);
-        }
-      }
-      for (; i < p.hidden; ++i) sum += simt::load_constant(row + i) * simt::load(hidden + i);
-      if (p.excite_bias != nullptr) sum += simt::load_constant(p.excite_bias + c);
-      simt::store(gates + c, 1.0f / (1.0f + expf(-sum)));
-    }
-    simt::sync_block();
+    this->add_means();
   }
 
   // dst may be src or residual: nobody else reads what this thread writes.
@@ -122,11 +75,12 @@ struct Excite {
     const int first = static_cast<int>(simt::block_index().x % p.blocks) * p.pixels_per_block, left = p.pixels - first;
     const int count = left < p.pixels_per_block ? left : p.pixels_per_block;
     const int64_t origin = image * p.pixels + first;
-    const int step = static_cast<int>(simt::block_size().y);
-    for (int channel = static_cast<int>(column) * kWidth; channel < p.channels; channel += static_cast<int>(columns) * kWidth) {
+    const int step = static_cast<int>(team.lanes), lane = static_cast<int>(team.lane);
+    for (int channel = static_cast<int>(team.column) * kWidth; channel < p.gate.channels;
+         channel += static_cast<int>(team.columns) * kWidth) {
       float gate[kWidth];
       load_channels<kWidth>(gates + channel, gate);
-      for (int pixel = static_cast<int>(lane); pixel < count; pixel += kBatch * step) {
+      for (int pixel = lane; pixel < count; pixel += kBatch * step) {
         float v[kBatch][kWidth], add[kBatch][kWidth] = {};
         MFS_UNROLL
         for (int b = 0; b < kBatch; ++b) {
@@ -152,7 +106,7 @@ template <class T, int kWidth>
 MFS_KERNEL void MFS_LAUNCH_BOUNDS(kSumThreads, kGateBlocks)
     excite_kernel(const T* src, const T* residual, T* dst, const MFS_GRID_CONSTANT ExciteParams p) {
   simt::grid_dependency_wait();
-  const Excite<T, kWidth> block{p};
+  const Excite<T, kWidth> block(p);
   if (block.sharers > 1) simt::cluster_arrive();  // this block has begun: others may write to it
   block.find_means();
   block.find_gates();
@@ -204,29 +158,22 @@ Status run(const Cuda& cuda, const SqueezeExcite& op) {
     const int wanted = std::max(1, static_cast<int>(kGateBlocks) * cuda.multiprocessors / s.n);
     const int per_block = std::max((pixels + wanted - 1) / wanted, lanes);
     const auto blocks = (static_cast<uint32_t>((pixels + per_block - 1) / per_block) + sharers - 1) / sharers * sharers;
-    const ExciteParams excite{static_cast<const float*>(sums.data),
-                              op.squeeze,
-                              op.squeeze_bias,
-                              op.excite,
-                              op.excite_bias,
-                              s.c,
-                              op.hidden,
-                              parts,
-                              static_cast<float>(1.0 / pixels),
-                              pixels,
-                              per_block,
-                              blocks,
-                              op.src.pitch,
-                              op.residual.pitch,
-                              op.dst.pitch,
-                              op.relu};
+    const ExciteParams excite{
+        {op.squeeze, op.squeeze_bias, op.excite, op.excite_bias, s.c, op.hidden, parts, static_cast<float>(1.0 / pixels)},
+        static_cast<const float*>(sums.data),
+        pixels,
+        per_block,
+        blocks,
+        op.src.pitch,
+        op.residual.pitch,
+        op.dst.pitch,
+        op.relu};
     simt::LaunchShape shape;
     shape.name = "squeeze_excite, scale";
     shape.grid = {static_cast<unsigned>(s.n) * blocks, 1, 1};
     shape.block = {columns, static_cast<unsigned>(lanes), 1};
     shape.cluster = {sharers, 1, 1};
-    shape.shared_bytes = sizeof(float) * (static_cast<std::size_t>(kSumThreads) * kWidth +
-                                          (sharers + 1) * static_cast<std::size_t>(s.c) + static_cast<std::size_t>(op.hidden));
+    shape.shared_bytes = gate_bytes(kWidth, static_cast<int>(sharers), s.c, op.hidden);
     return simt::launch(stream_of(cuda), shape, excite_kernel<T, kWidth>, src, static_cast<const T*>(op.residual.data),
                         static_cast<T*>(op.dst.data), excite);
   });

@@ -220,7 +220,8 @@ TEST_CASE("in int8 and fp8 results are written twice rather than rounded by them
     CHECK(count(name) > (fp8 ? 32 : 40));
     CHECK(count("+copy") > (fp8 ? 7 : 10));  // what a shortcut and a convolution read
     CHECK(count("+sums") > 0);               // of every channel, what a gate starts from
-    CHECK(count("+sums") == count("squeeze excite"));
+    CHECK(count("+gate") > 0);
+    CHECK(count("+sums") == count("+gate") + count("squeeze excite"));
     CHECK(count("quantise") <= 6);  // what something else made
     CHECK(count(" more") == 2);     // the pooled context's convolutions, and their products with the head's filters
   }
@@ -358,29 +359,41 @@ TEST_CASE("kernels are launched programmatically, where that is possible, if onl
       PlannedNetwork<Cuda> network(*file, packs, cuda, options.network());
       const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
       network.place(arena.data());
-      std::ptrdiff_t expected = 0;
+      std::ptrdiff_t expected = 0, cooperative = 0;
       for (int i = 1; i < network.order().end(); ++i) {
         MFS_REQUIRE_OK(network.steps()[static_cast<std::size_t>(i)].run(cuda));
-        const std::ptrdiff_t kernels = std::ssize(machine.take_queue());
+        const std::vector<Machine::Work> kernels = machine.take_queue();
+        const auto alone = std::ranges::count_if(kernels, [](const auto& w) { return w.shape.cooperative; });
+        cooperative += alone;
         if (possible && network.order().stream(i) == 0 && network.order().awaits(i) == StreamOrder::kNothing)
-          expected += kernels;
+          expected += std::ssize(kernels) - alone;
       }
       CHECK(std::ranges::count_if(works, [](const auto& w) { return w.shape.programmatic; }) == expected);
       CHECK_FALSE(works.front().shape.programmatic);
-      if (streams == 1 && possible) CHECK(expected == std::ssize(works) - 1);
+      if (streams == 1 && possible) CHECK(expected == std::ssize(works) - 1 - cooperative);
     }
 }
 
-TEST_CASE("of the Hopper family's results, and of no others, nobody has to make the sums that gates start from") {
+TEST_CASE("of the Hopper family's results nobody has to make the sums that gates start from, and where they fit no map") {
   const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
   PackCache packs;
-  for (const auto& [family, batch] :
-       {std::pair{ConvFamily::kPortable, 1}, {ConvFamily::kHopper, 1}, {ConvFamily::kHopper, 2}}) {
-    CAPTURE(static_cast<int>(family));
-    CAPTURE(batch);
+  struct Case {
+    ConvFamily family;
+    int batch, multiprocessors, streams;
+    bool fused;
+  };
+  for (const Case& k : {Case{ConvFamily::kPortable, 1, 132, 1, false}, Case{ConvFamily::kHopper, 1, 132, 1, true},
+                        Case{ConvFamily::kHopper, 2, 132, 1, true}, Case{ConvFamily::kHopper, 2, 1, 1, false},
+                        Case{ConvFamily::kHopper, 1, 132, 2, false}}) {
+    CAPTURE(static_cast<int>(k.family));
+    CAPTURE(k.batch);
+    CAPTURE(k.multiprocessors);
+    CAPTURE(k.streams);
     Machine machine;
-    Cuda cuda{.stream = &machine, .capability = 90, .convolutions = family};
-    PlannedNetwork<Cuda> network(*file, packs, cuda, {64, 64, DType::kF16, 2, false, batch});
+    Cuda cuda{.stream = &machine, .multiprocessors = k.multiprocessors, .capability = 90, .convolutions = k.family};
+    NetworkOptions options{64, 64, DType::kF16, 2, false, k.batch};
+    options.streams = k.streams;
+    PlannedNetwork<Cuda> network(*file, packs, cuda, options);
     const CudaMemory arena(MemoryKind::kDevice, network.arena_bytes());
     network.place(arena.data());
     for (const BoundStep<Cuda>& step : network.steps()) MFS_REQUIRE_OK(step.run(cuda));
@@ -388,9 +401,9 @@ TEST_CASE("of the Hopper family's results, and of no others, nobody has to make 
     const auto count = [&](const std::string& name) {
       return std::ranges::count_if(works, [&](const auto& w) { return w.shape.name == name; });
     };
-    const auto gates = count("squeeze_excite, scale");
-    CHECK(gates > 0);
-    CHECK(count("squeeze_excite") == (family == ConvFamily::kHopper ? 0 : gates));
+    CHECK(count("squeeze_excite, scale") == (k.fused ? 0 : 3));
+    CHECK(count("squeeze_excite") == (k.family == ConvFamily::kPortable ? 3 : 0));
+    CHECK(std::ranges::count_if(works, [](const auto& w) { return w.shape.cooperative; }) == (k.fused ? 3 : 0));
   }
 }
 

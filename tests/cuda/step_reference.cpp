@@ -268,7 +268,7 @@ Channels linear(const std::vector<float>& weights, const std::vector<float>& bia
   return y;
 }
 
-Channels means(const Map& src, int n) {
+Channels means(const Map& src, const Map& bound, int n) {
   const auto channels = static_cast<std::size_t>(src.shape.c);
   Channels m{std::vector<double>(channels), std::vector<double>(channels)};
   const double pixels = static_cast<double>(src.shape.h) * src.shape.w;
@@ -276,7 +276,9 @@ Channels means(const Map& src, int n) {
     for (int x = 0; x < src.shape.w; ++x)
       for (std::size_t c = 0; c < channels; ++c) {
         const double v = src.at(n, y, x, static_cast<int>(c));
-        m.value[c] += v / pixels, m.bound[c] += (pixels + 2) * kEps * std::abs(v) / pixels;
+        const double inherited = bound.at(n, y, x, static_cast<int>(c));
+        m.value[c] += v / pixels;
+        m.bound[c] += (inherited + (pixels + 2) * kEps * (std::abs(v) + inherited)) / pixels;
       }
   return m;
 }
@@ -284,12 +286,28 @@ Channels means(const Map& src, int n) {
 }  // namespace
 
 std::vector<ExpectedMap> StepReference::expect(const SqueezeExciteStep& s) const {
+  ExpectedMap src = blank(s.src);
+  src.value = read_(s.src);
+  return {gated(s, src)};
+}
+
+// What the convolution would have stored is rounded, and its sums are of rounded values.
+std::vector<ExpectedMap> StepReference::expect(const ConvGateStep& s) const {
+  ExpectedMap src = expect(s.conv).front();
+  each(src.value.shape, [&](int n, int y, int x, int c) {
+    double& b = src.bound.at(n, y, x, c);
+    b += rounding(dtype(s.conv.dst), std::abs(src.value.at(n, y, x, c)) + b);
+  });
+  return {gated(s.gate, src)};
+}
+
+ExpectedMap StepReference::gated(const SqueezeExciteStep& s, const ExpectedMap& source) const {
   ExpectedMap e = blank(s.dst);
-  const Map src = read_(s.src), residual = s.residual ? read_(s.residual) : Map{};
+  const Map &src = source.value, residual = s.residual ? read_(s.residual) : Map{};
   std::vector<Channels> gates;
   for (int n = 0; n < src.shape.n; ++n) {
-    Channels hidden =
-        linear(read_all(file_, s.squeeze + ".weight"), read_all(file_, s.squeeze + ".bias"), s.hidden, means(src, n));
+    Channels hidden = linear(read_all(file_, s.squeeze + ".weight"), read_all(file_, s.squeeze + ".bias"), s.hidden,
+                             means(src, source.bound, n));
     for (double& v : hidden.value) v = std::max(v, 0.0);
     gates.push_back(linear(read_all(file_, s.excite + ".weight"), read_all(file_, s.excite + ".bias"), src.shape.c, hidden));
     for (double& v : gates.back().value) v = 1 / (1 + std::exp(-v));
@@ -299,11 +317,13 @@ std::vector<ExpectedMap> StepReference::expect(const SqueezeExciteStep& s) const
     const Channels& gate = gates[static_cast<std::size_t>(n)];
     const double v = src.at(n, y, x, c), other = s.residual ? residual.at(n, y, x, c) : 0;
     const double product = v * gate.value[static_cast<std::size_t>(c)];
-    const double inherited = std::abs(v) * gate.bound[static_cast<std::size_t>(c)];
+    const double wrong = source.bound.at(n, y, x, c);
+    const double inherited =
+        (std::abs(v) + wrong) * gate.bound[static_cast<std::size_t>(c)] + wrong * gate.value[static_cast<std::size_t>(c)];
     e.value.at(n, y, x, c) = relu_if(s.relu, product + other);
     e.bound.at(n, y, x, c) = inherited + 2 * kEps * (std::abs(product) + inherited + std::abs(other));
   });
-  return {e};
+  return e;
 }
 
 std::vector<ExpectedMap> StepReference::expect(const PyramidPoolStep& s) const {

@@ -47,6 +47,7 @@ class StepReference {
   std::vector<ExpectedMap> expect(const StemStep& s) const;
   std::vector<ExpectedMap> expect(const MaxPoolStep& s) const;
   std::vector<ExpectedMap> expect(const SqueezeExciteStep& s) const;
+  std::vector<ExpectedMap> expect(const ConvGateStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidPoolStep& s) const;
   std::vector<ExpectedMap> expect(const PyramidHeadStep& s) const;
   std::vector<ExpectedMap> expect(const ConvHeadStep& s) const;
@@ -54,6 +55,7 @@ class StepReference {
   std::vector<ExpectedMap> expect(const TransposedConvStep& s) const;
   std::vector<ExpectedMap> expect(const QuantiseStep& s) const;
   std::vector<ExpectedMap> expect_narrow(const ConvStep& s, const Place& dst) const;
+  ExpectedMap gated(const SqueezeExciteStep& s, const ExpectedMap& source) const;
   ExpectedMap blank(const Place& p) const;
   float scale(const Place& p) const { return network_.buffers[static_cast<std::size_t>(p.buffer)].scale; }
 

@@ -2,65 +2,14 @@
 
 #include <algorithm>
 
+#include "tests/kernels/gate_reference.h"
 #include "tests/kernels/pool_cases.h"
 #include "tests/support/backends.h"
-#include "tests/support/checks.h"
 
 namespace mfs::core::test {
 namespace {
 
 enum class Place { kOwn, kSrc, kResidual };
-
-struct Weights {
-  Weights(int channels, int hidden)
-      : squeeze(random_values({1, 1, hidden, channels}, DType::kF32, 0, 5)),
-        squeeze_bias(random_values({1, 1, 1, hidden}, DType::kF32, 0, 6)),
-        excite(random_values({1, 1, channels, hidden}, DType::kF32, 0, 7)),
-        excite_bias(random_values({1, 1, 1, channels}, DType::kF32, 0, 8)) {}
-  Tensor squeeze, squeeze_bias, excite, excite_bias;
-};
-
-struct Value {
-  double value = 0, bound = 0;
-};
-
-// Row `row` of weights times x, plus a bias: as many products and additions as terms, over what x is already wrong by.
-Value product(const Tensor& weights, int row, const Tensor* bias, const std::vector<Value>& x) {
-  Value v{bias ? bias->at(0, 0, 0, row) : 0, 0};
-  double magnitude = std::abs(v.value), inherited = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double w = weights.at(0, 0, row, static_cast<int>(i));
-    v.value += w * x[i].value;
-    magnitude += std::abs(w) * (std::abs(x[i].value) + x[i].bound), inherited += std::abs(w) * x[i].bound;
-  }
-  v.bound = inherited + (static_cast<double>(x.size()) + 2) * kEps * magnitude;
-  return v;
-}
-
-std::vector<Value> gates(const Tensor& src, int n, const Weights& w, int hidden, bool biases) {
-  const Shape& s = src.shape();
-  const double area = static_cast<double>(s.h) * s.w;
-  std::vector<Value> means(static_cast<std::size_t>(s.c)), inner, outer;
-  for (int c = 0; c < s.c; ++c) {
-    Value& mean = means[static_cast<std::size_t>(c)];
-    for (int y = 0; y < s.h; ++y)
-      for (int x = 0; x < s.w; ++x) {
-        const double v = src.at(n, y, x, c);
-        mean.value += v / area, mean.bound += std::abs(v) / area;
-      }
-    mean.bound *= (area + 2) * kEps;  // any order of `area` additions, the factor 1 / area, the multiplication
-  }
-  for (int i = 0; i < hidden; ++i) {
-    inner.push_back(product(w.squeeze, i, biases ? &w.squeeze_bias : nullptr, means));
-    inner.back().value = std::max(inner.back().value, 0.0);  // moves apart no two numbers
-  }
-  for (int c = 0; c < s.c; ++c) {
-    const Value v = product(w.excite, c, biases ? &w.excite_bias : nullptr, inner);
-    // The sigmoid's slope is at most 1/4; exp, addition and division add 4 roundings.
-    outer.push_back({1 / (1 + std::exp(-v.value)), v.bound / 4 + 4 * kEps});
-  }
-  return outer;
-}
 
 struct Options {
   bool residual = true, relu = true, biases = true;
@@ -88,7 +37,7 @@ void check_case(const cases::MapCase& k, DType dtype, const Backend& backend, co
   CAPTURE(o.relu);
   CAPTURE(static_cast<int>(o.place));
   const int hidden = std::max(k.src.c / 16, 3);
-  Weights w(k.src.c, hidden);
+  GateWeights w(k.src.c, hidden);
   const Tensor in = random_values(k.src, dtype, k.src.c + k.gap, 10),
                add = random_values(k.src, dtype, k.src.c + 2 * k.gap, 11);
   Tensor src = random_values(k.src, dtype, k.src.c + k.gap, 10),
@@ -109,12 +58,8 @@ void check_case(const cases::MapCase& k, DType dtype, const Backend& backend, co
   for (int n = 0; n < k.src.n; ++n) gate.push_back(gates(in, n, w, hidden, o.biases));
   MFS_CHECK_CLOSE(dst, ([&](int n, int y, int x, int c) {
                     const Value g = gate[static_cast<std::size_t>(n)][static_cast<std::size_t>(c)];
-                    const double v = in.at(n, y, x, c), shift = o.residual ? add.at(n, y, x, c) : 0;
-                    const double sum = v * g.value + shift, value = o.relu ? std::max(sum, 0.0) : sum;
-                    const double inherited = std::abs(v) * g.bound;
-                    const double arithmetic =  // one product, one sum
-                        inherited + kEps * (2 * (std::abs(v * g.value) + inherited) + std::abs(shift));
-                    return Expected{value, arithmetic + rounding(dtype, std::abs(value) + arithmetic)};
+                    const double shift = o.residual ? add.at(n, y, x, c) : 0;
+                    return gated(in.at(n, y, x, c), g, shift, o.relu, dtype);
                   }));
   CHECK(scratch.canaries_intact());
 }

@@ -214,6 +214,12 @@ Lowered random_network(std::mt19937& random) {
         SqueezeExciteStep gate;
         gate.src = from, gate.dst = dst;
         if (below(2)) gate.residual = other;
+        if (below(2)) {
+          ConvStep conv;
+          conv.src = any(), conv.sums = make(8);
+          emit(ConvGateStep{conv, gate}, dst);
+          break;
+        }
         emit(gate, dst);
         break;
       }

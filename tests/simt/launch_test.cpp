@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/simt/atomics.h"
 #include "kernels/cuda/simt/barriers.h"
+#include "kernels/cuda/simt/grid_barrier.h"
 #include "kernels/cuda/simt/index.h"
 #include "kernels/cuda/simt/memory.h"
 #include "tests/simt/machines.h"
@@ -25,19 +26,17 @@ MFS_KERNEL void poison_kernel(float* out) {
 }
 
 // All blocks wait for each other, twice.
-MFS_KERNEL void grid_barrier_kernel(uint32_t* counter, uint32_t* values, uint32_t* sums) {
+MFS_KERNEL void grid_barrier_kernel(GridBarrier* barrier, uint32_t* values, uint32_t* sums) {
   const unsigned blocks = grid_size().x;
   for (unsigned round = 1; round <= 2; ++round) {
     if (thread_index().x == 0) values[block_index().x] = round * (block_index().x + 1);
     sync_block();
     if (thread_index().x == 0) {
-      atomic_add_release(counter, 1);
-      wait_until_at_least(counter, blocks * (2 * round - 1));
+      meet_grid(barrier, blocks);
       uint32_t sum = 0;
       for (unsigned i = 0; i < blocks; ++i) sum += load(values + i);
       sums[(round - 1) * blocks + block_index().x] = sum;
-      atomic_add_release(counter, 1);
-      wait_until_at_least(counter, blocks * 2 * round);
+      meet_grid(barrier, blocks);
     }
     sync_block();
   }
@@ -73,17 +72,19 @@ TEST_CASE("shared memory starts as NaN") {
 TEST_CASE("cooperative launch: a barrier over the whole grid") {
   for (const Options& options : schedules()) {
     CAPTURE(text(options));
-    uint32_t counter = 0;
+    simt::GridBarrier barrier{};
     std::vector<uint32_t> values(7), sums(14);
     simt::LaunchShape s = shape({7}, {32});
     s.cooperative = true;
-    REQUIRE(run(options, s, grid_barrier_kernel, &counter, values.data(), sums.data()) == "");
+    // The barrier serves launch after launch.
+    for (int launch = 0; launch < 2; ++launch)
+      REQUIRE(run(options, s, grid_barrier_kernel, &barrier, values.data(), sums.data()) == "");
     for (unsigned i = 0; i < 14; ++i) CHECK(sums[i] == (i < 7 ? 28 : 56));
   }
-  uint32_t counter = 0;
+  simt::GridBarrier barrier{};
   std::vector<uint32_t> values(7), sums(14);
-  const std::string message = run(Options{}, shape({7}, {32}), grid_barrier_kernel, &counter, values.data(), sums.data());
-  CHECK(contains(message, "wait_until_at_least"));  // not cooperative: blocks that are not resident never come
+  const std::string message = run(Options{}, shape({7}, {32}), grid_barrier_kernel, &barrier, values.data(), sums.data());
+  CHECK(contains(message, "wait_while"));  // not cooperative: blocks that are not resident never come
 }
 
 TEST_CASE("host-side limits are refused in words") {

@@ -139,7 +139,7 @@ MFS_KERNEL void hand_over(uint32_t* data, uint32_t* flag, uint32_t* out, Defect 
       }
     }
   } else {
-    if (t == 0) wait_until_at_least(flag, 1);
+    if (t == 0) wait_while(flag, 0);
     sync_block();
     out[t] = data[t];
   }

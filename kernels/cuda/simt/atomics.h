@@ -1,7 +1,7 @@
 // Atomic updates of shared and global memory, and the flags that blocks of one grid tell each other about.
 //
 // Plain atomics are relaxed: they order nothing else. Data is handed over with atomic_add_release/store_release on one side
-// and load_acquire/wait_until_at_least on the other; fence_gpu() around relaxed atomics does the same.
+// and load_acquire/wait_while on the other; fence_gpu() around relaxed atomics does the same.
 #pragma once
 
 #include "kernels/cuda/simt/platform.h"
@@ -36,8 +36,8 @@ MFS_DEVICE uint32_t load_acquire(const uint32_t* p) {
 MFS_DEVICE void fence_gpu() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 
 // The only spin-wait on global memory: for grid barriers of cooperative launches.
-MFS_DEVICE void wait_until_at_least(const uint32_t* p, uint32_t value) {
-  while (load_acquire(p) < value) {
+MFS_DEVICE void wait_while(const uint32_t* p, uint32_t value) {
+  while (load_acquire(p) == value) {
   }
 }
 
@@ -53,7 +53,7 @@ uint32_t atomic_add_release(uint32_t* p, uint32_t value, Site site = Site::curre
 void store_release(uint32_t* p, uint32_t value, Site site = Site::current());
 uint32_t load_acquire(const uint32_t* p, Site site = Site::current());
 void fence_gpu();
-void wait_until_at_least(const uint32_t* p, uint32_t value, Site site = Site::current());
+void wait_while(const uint32_t* p, uint32_t value, Site site = Site::current());
 
 #endif
 

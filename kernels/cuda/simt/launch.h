@@ -29,13 +29,16 @@ struct Queue {
   bool programmatic = false;
 
   Queue(Stream s, bool p = false) : stream(s), programmatic(p) {}  // NOLINT: a stream is a queue of plain launches
+
+  // A cooperative kernel starts when all of its blocks fit, which is when the one before has ended.
+  bool allows(const LaunchShape& shape) const { return (programmatic || shape.programmatic) && !shape.cooperative; }
 };
 
 #if MFS_SIMT_HARDWARE
 
 template <class... Params, class... Args>
 Status launch(Queue queue, LaunchShape shape, void (*kernel)(Params...), Args&&... args) {
-  shape.programmatic |= queue.programmatic;
+  shape.programmatic = queue.allows(shape);
   if (Status s = check(shape); !s) return s;
   if (Status s = cuda_status(allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes), shape); !s)
     return s;
@@ -58,7 +61,7 @@ Status clusters_at_once(const LaunchShape& shape, int, void (*kernel)(Params...)
 // Queues the kernel with copies of its arguments; Machine::synchronize() runs the queue and returns what went wrong.
 template <class... Params, class... Args>
 Status launch(Queue queue, LaunchShape shape, void (*kernel)(Params...), Args&&... args) {
-  shape.programmatic |= queue.programmatic;
+  shape.programmatic = queue.allows(shape);
   if (Status s = check(shape); !s) return s;
   std::tuple<Params...> copies(std::forward<Args>(args)...);
   queue.stream->enqueue(shape, [kernel, copies] { std::apply(kernel, copies); });

@@ -72,8 +72,8 @@ void fence_gpu() {
   emulation::release(t.fence_release);
 }
 
-void wait_until_at_least(const uint32_t* p, uint32_t value, Site site) {
-  emulation::wait_until("wait_until_at_least", site, [=] { return *static_cast<const volatile uint32_t*>(p) >= value; });
+void wait_while(const uint32_t* p, uint32_t value, Site site) {
+  emulation::wait_until("wait_while", site, [=] { return *static_cast<const volatile uint32_t*>(p) != value; });
   load_acquire(p, site);
 }
 

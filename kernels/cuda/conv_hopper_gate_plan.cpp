@@ -1,0 +1,22 @@
+#include "kernels/cuda/conv_hopper_gate_plan.h"
+
+#include "kernels/cuda/gate_memory.h"
+
+namespace mfs::core {
+
+std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, int multiprocessors) {
+  const HopperGeometry g = hopper_geometry(gate.conv);
+  std::vector<HopperPlan> plans = hopper_plans(gate.conv, g, multiprocessors);
+  std::erase_if(plans, [&](const HopperPlan& plan) {
+    const HopperTileModel& t = kHopperTiles[plan.tile];
+    if (!hopper_has_gate(t)) return true;
+    const std::size_t stages = static_cast<std::size_t>(t.stages) * (kHopperRows + t.columns) * kHopperStepBytes;
+    const std::size_t needed = static_cast<std::size_t>(hopper_residual_bytes(t)) +
+                               gate_bytes(kHopperGateWidth, hopper_gate_sharers(g, plan), gate.conv.dst.c + t.columns,
+                                          gate.hidden);  // a tile past the end
+    return needed > stages || hopper_clusters(g, plan) * plan.cluster_blocks() > multiprocessors;
+  });
+  return plans;
+}
+
+}  // namespace mfs::core
