@@ -333,6 +333,26 @@ void clusters(Runner& r) {
   compare("cluster", out.values(), expected, error);
 }
 
+// In clusters, launch after launch.
+void grids(Runner& r) {
+  constexpr uint32_t kBlocks = 16, kLaunches = 3;
+  Buffer<GridBarrier> barrier(std::vector<GridBarrier>(1));
+  Buffer<uint32_t> values(std::vector<uint32_t>(kBlocks * 32)), out(std::vector<uint32_t>(2 * kBlocks * 32));
+  LaunchShape launch_shape = shape("grid barrier", 32);
+  launch_shape.grid = {kBlocks, 1, 1}, launch_shape.cluster = {2, 1, 1}, launch_shape.cooperative = true;
+  Status s;
+  for (uint32_t i = 0; i < kLaunches && s; ++i)
+    s = launch({r.stream, true}, launch_shape, grid_conformance, barrier.data(), values.data(), out.data());
+  const std::string error = s ? r.finish() : s.message();
+  std::vector<uint32_t> expected(2 * kBlocks * 32);
+  for (uint32_t i = 0; i < expected.size(); ++i) {
+    const uint32_t round = i / (kBlocks * 32), t = i % 32, before = 2 * (kLaunches - 1);
+    expected[i] =
+        kBlocks * (kBlocks - 1) / 2 * (before + 1 + round) + kBlocks * (t * (before + 1 + round) + kLaunches - 1 + round);
+  }
+  compare("grid barrier", out.values(), expected, error);
+}
+
 void dependents(Runner& r) {
   std::vector<uint32_t> values(256);
   for (size_t i = 0; i < values.size(); ++i) values[i] = pattern(i);
@@ -393,6 +413,7 @@ void all(Runner& r) {
   warpgroup_windows<BFloat16, 128>(r, "wgmma bf16 n128, windows");
   elections(r);
   clusters(r);
+  grids(r);
   dependents(r);
 #endif
 }

@@ -1,9 +1,10 @@
-// The same for the wrappers of sm_90: TMA, wgmma, clusters, programmatic launches.
+// The same for the wrappers of sm_90: TMA, wgmma, clusters, grid barriers, programmatic launches.
 #pragma once
 
 #include "kernels/cuda/simt/cluster.h"
 #include "kernels/cuda/simt/elect.h"
 #include "kernels/cuda/simt/fence.h"
+#include "kernels/cuda/simt/grid_barrier.h"
 #include "kernels/cuda/simt/mbarrier.h"
 #include "kernels/cuda/simt/programmatic_launch.h"
 #include "kernels/cuda/simt/registers.h"
@@ -143,6 +144,23 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
   mbarrier_arrive_remote(barriers + 2, next);
   mbarrier_wait(barriers + 2, 0);
   sync_cluster();
+}
+
+// Every block adds up what all of them have written, twice: whoever reads too early, or an old value again, is wrong.
+MFS_KERNEL void grid_conformance(GridBarrier* barrier, uint32_t* values, uint32_t* out) {
+  const unsigned t = thread_index().x, block = block_index().x, blocks = grid_size().x;
+  for (uint32_t round = 0; round < 2; ++round) {
+    store(values + block * 32 + t, load(values + block * 32 + t) + block + t + round);
+    sync_warp();
+    if (t == 0) meet_grid(barrier, blocks);
+    sync_warp();
+    uint32_t sum = 0;
+    for (unsigned b = 0; b < blocks; ++b) sum += load(values + b * 32 + t);
+    store(out + (round * blocks + block) * 32 + t, sum);
+    sync_warp();
+    if (t == 0) meet_grid(barrier, blocks);
+    sync_warp();
+  }
 }
 
 // Three of these in a row: each adds up what the one before left behind.
