@@ -187,8 +187,7 @@ class Tuner {
           kind = {tuned_problem(problem), hopper_plans(problem, cuda_.multiprocessors), !is_narrow(problem.dtype)};
       } else if (const auto* gated = std::get_if<ConvGateStep>(&op.step)) {
         const ConvGate gate = gate_of(*gated, network);
-        kind = {tuned_problem(gate.conv), hopper_gate_plans(gate, cuda_.multiprocessors), false};
-        std::erase_if(kind->plans, [&](const HopperPlan& plan) { return !hopper_gate_fits(cuda_, gate, plan); });
+        kind = {tuned_problem(gate.conv), hopper_gate_plans(gate, cuda_), false};
       } else if (const auto* fused = std::get_if<ConvHeadStep>(&op.step)) {
         const ConvHead head = head_of(*fused, network);
         kind = {tuned_problem(head.conv), hopper_head_plans(head, hopper_head_tiles(head), cuda_.multiprocessors), false};

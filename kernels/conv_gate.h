@@ -15,6 +15,7 @@ struct ConvGate {
   Conv conv;  // to the wide type, with sums; no residual, no ReLU: those below come after the gate
   int hidden = 0;
   bool residual = false, relu = false;
+  int residual_pitch = 0;  // as of Conv
 };
 
 inline constexpr std::size_t kGridBarrierBytes = 64;

@@ -32,7 +32,8 @@ void fuse_gates(Lowered& network, const Cuda& cuda) {
 
 ConvGate gate_of(const ConvGateStep& step, const Lowered& network) {
   ConvGate gate{problem_of(network, step.conv), step.gate.hidden, static_cast<bool>(step.gate.residual), step.gate.relu};
-  gate.conv.dst_pitch = network.buffers[static_cast<std::size_t>(step.gate.dst.buffer)].shape.c;
+  const auto pitch = [&](const Place& p) { return p ? network.buffers[static_cast<std::size_t>(p.buffer)].shape.c : 0; };
+  gate.conv.dst_pitch = pitch(step.gate.dst), gate.residual_pitch = pitch(step.gate.residual);
   return gate;
 }
 

@@ -78,8 +78,8 @@ void share_buffers_in_place(Lowered& network, const StreamOrder& order) {
           }
           if constexpr (std::is_same_v<T, ConvGateStep>) {
             for (Place* p : {&step.conv.src, &step.conv.joined, &step.gate.residual, &step.gate.dst}) resolve(*p);
-            if (step.gate.residual.buffer != step.conv.src.buffer && step.gate.residual.buffer != step.conv.joined.buffer)
-              try_share(step.gate.residual, step.gate.dst, static_cast<int>(i));
+            try_share(step.gate.residual, step.gate.dst,
+                      static_cast<int>(i));  // all of src is read before any of dst is written
           }
           if constexpr (std::is_same_v<T, ConvStep>)  // what is convolved itself is read by more than its own pixel
             if (step.residual.buffer != step.src.buffer) try_share(step.residual, step.dst, static_cast<int>(i));

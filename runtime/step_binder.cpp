@@ -53,6 +53,15 @@ const float* keep(const Cuda&, const std::vector<float>& values, Parameters& par
   parameters.push_back(kept);
   return reinterpret_cast<const float*>(kept->data());
 }
+
+// Memory of its own, which only the runs of one network touch.
+std::byte* new_barrier(Parameters& parameters) {
+  auto barrier = std::make_shared<const CudaMemory>(MemoryKind::kDevice, kGridBarrierBytes);
+  const std::byte zeros[kGridBarrierBytes] = {};
+  if (const Status s = upload(barrier->data(), zeros, sizeof zeros); !s) throw Error(s.code(), s.message());
+  parameters.push_back(barrier);
+  return barrier->data();
+}
 #endif
 
 }  // namespace
@@ -252,8 +261,6 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGateSte
       cost(problem)};
   if constexpr (std::is_same_v<Device, Cuda>) {
     info.algorithm = gates_[i]->algorithm();
-    // The barrier: memory of its own, which only this network's runs touch.
-    const float* const barrier = keep(device_, std::vector<float>(kGridBarrierBytes / sizeof(float)), parameters_);
     const ConvGateArguments arguments{view(s.conv.src),
                                       s.gate.residual ? View(view(s.gate.residual)) : View{},
                                       s.conv.joined ? View(view(s.conv.joined)) : View{},
@@ -263,7 +270,7 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGateSte
                                       parameter(s.gate.excite + ".bias"),
                                       view(s.gate.dst),
                                       view(s.conv.sums),
-                                      reinterpret_cast<std::byte*>(const_cast<float*>(barrier))};
+                                      new_barrier(parameters_)};
     return {info, [gate = gates_[i], arguments](const Cuda& cuda) { return gate->run(cuda, arguments); }};
   }
   throw Error(Code::kInternal, info.name + ": the CPU engine scales by itself");

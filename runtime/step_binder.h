@@ -23,7 +23,7 @@ struct BoundStep {
   std::function<Status(const Device&)> run;
 };
 
-// What the bound steps point into besides the arena: parameters that kernels read as they are in the file.
+// What the bound steps point into besides the arena: parameters that kernels read as they are in the file, barriers.
 using Parameters = std::vector<std::shared_ptr<const void>>;
 
 template <typename Device>

@@ -1,14 +1,19 @@
 // Convolutions of the Hopper family with squeeze-and-excitation behind them.
-#include "kernels/cuda/conv_hopper_convolution.h"
+#include "kernels/check.h"
+#include "kernels/cuda/conv_hopper_kernels.h"
 
 namespace mfs::core {
 namespace {
+
+HopperKernel kernel_for(const ConvGate& gate, const HopperPlan& plan) {
+  return hopper_kernel<HopperEnd::kGate>(gate.conv.dtype, plan);
+}
 
 class HopperConvGate final : public PreparedConvGate {
  public:
   HopperConvGate(const ConvGate& gate, const HopperPlan& plan, const ConvParameters& parameters, const std::string& name,
                  PackCache& cache)
-      : gate_(gate), conv_(gate.conv, hopper_geometry(gate.conv), plan, parameters, name, cache) {}
+      : gate_(gate), conv_(gate.conv, hopper_geometry(gate.conv), plan, kernel_for(gate, plan), parameters, name, cache) {}
 
   const std::string& algorithm() const override { return conv_.algorithm(); }
 
@@ -16,15 +21,22 @@ class HopperConvGate final : public PreparedConvGate {
     constexpr const char* kOp = "conv_gate";
     const Shape& dst = gate_.conv.dst;
     const HopperGeometry& g = conv_.geometry();
-    if (gate_.residual)
+    if (Status s = check_tensor(kOp, "dst", a.dst); !s) return s;
+    if (Status s = check_shape(kOp, "dst", a.dst, dst); !s) return s;
+    if (gate_.residual) {
+      if (Status s = check_tensor(kOp, "residual", a.residual); !s) return s;
       if (Status s = check_shape(kOp, "residual", a.residual, dst); !s) return s;
+      if (Status s = check_same_dtype(kOp, "residual", a.residual, "dst", a.dst); !s) return s;
+    }
+    if (a.dst.dtype != dst_dtype(gate_.conv)) return refuse(kOp, std::string("dst is not ") + name_of(dst_dtype(gate_.conv)));
+    if (!vectorises({a.sums})) return refuse(kOp, "sums are not aligned to 16 bytes");
     if (a.squeeze == nullptr || a.excite == nullptr || a.barrier == nullptr)
       return refuse(kOp, "weights or barrier are missing");
     HopperConvParams p{};
     const int parts = g.tiles_x * g.tiles_y, pixels = dst.h * dst.w;
     p.gate.gate = {a.squeeze, a.squeeze_bias, a.excite, a.excite_bias,
                    dst.c,     gate_.hidden,   parts,    static_cast<float>(1.0 / pixels)};
-    p.gate.barrier = reinterpret_cast<simt::GridBarrier*>(a.barrier);
+    p.gate.barrier = reinterpret_cast<std::uint32_t*>(a.barrier);
     p.gate.sharers = hopper_gate_sharers(g, conv_.plan());
     p.gate.columns = static_cast<int>(threads_of_block(dst.c / kHopperGateWidth, 32));
     p.gate.has_residual = gate_.residual, p.gate.relu = gate_.relu;
@@ -33,16 +45,14 @@ class HopperConvGate final : public PreparedConvGate {
 
  private:
   ConvGate gate_;
-  HopperConvolution<HopperEnd::kGate> conv_;
+  HopperConvolution conv_;
 };
 
 }  // namespace
 
 bool hopper_gate_fits(const Cuda& cuda, const ConvGate& gate, const HopperPlan& plan) {
-  const HopperKernel kernel = hopper_kernel<HopperEnd::kGate>(gate.conv.dtype, plan);
-  if (kernel.run == nullptr) return false;
   int clusters = 0;
-  if (!hopper_clusters_at_once(cuda, kernel, hopper_shape(kernel, plan), clusters)) return false;
+  if (!hopper_clusters_at_once(cuda, kernel_for(gate, plan), plan, clusters)) return false;
   return clusters >= hopper_clusters(hopper_geometry(gate.conv), plan);
 }
 

@@ -24,10 +24,7 @@ std::optional<HopperPlan> plan_of(const Cuda& cuda, const ConvHead& h) {
     return bins >= 1 && std::int64_t{c.dst.n} * bins * bins * c.dst.c <= std::numeric_limits<std::int32_t>::max();
   };
   if (!plain || h.bins.empty() || h.bins.size() > kMaxPyramidLevels || !std::ranges::all_of(h.bins, fits)) return {};
-  const std::vector<HopperPlan> plans = hopper_head_plans(h, hopper_head_tiles(h), cuda.multiprocessors);
-  if (const HopperTuned* tuned = tuned_choice(cuda, c))
-    if (const auto chosen = tuned->chosen_of(plans)) return chosen;
-  return plans.empty() ? std::nullopt : std::optional(plans.front());
+  return chosen_plan(cuda, c, hopper_head_plans(h, hopper_head_tiles(h), cuda.multiprocessors));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // The end of the pyramid head in the Hopper family.
-#include "kernels/cuda/conv_hopper_convolution.h"
+#include "kernels/check.h"
+#include "kernels/cuda/conv_hopper_kernels.h"
+#include "kernels/cuda/conv_hopper_pack.h"
 
 namespace mfs::core {
 namespace {
@@ -10,7 +12,8 @@ class HopperConvHead final : public PreparedConvHead {
                  const std::string& name, PackCache& cache)
       : head_(head),
         tiles_(hopper_head_tiles(head)),
-        conv_(head.conv, tiles_.geometry, plan, parameters, name, cache),
+        conv_(head.conv, tiles_.geometry, plan, hopper_kernel<HopperEnd::kLogit>(head.conv.dtype, plan), parameters, name,
+              cache),
         parts_(hopper_logit_parts(head, plan)),
         bias_(logit.bias),
         weights_(on_device(for_whole_tiles(logit.weights))),
@@ -52,7 +55,7 @@ class HopperConvHead final : public PreparedConvHead {
  private:
   ConvHead head_;
   HopperHeadTiles tiles_;
-  HopperConvolution<HopperEnd::kLogit> conv_;
+  HopperConvolution conv_;
   int parts_;
   float bias_;
   CudaMemory weights_, columns_, rows_, nodes_;

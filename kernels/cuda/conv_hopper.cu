@@ -1,6 +1,6 @@
 // Convolutions of the Hopper family whose result is a map.
 #include "kernels/cuda/conv_family.h"
-#include "kernels/cuda/conv_hopper_convolution.h"
+#include "kernels/cuda/conv_hopper_kernels.h"
 
 namespace mfs::core {
 namespace {
@@ -9,14 +9,14 @@ class HopperMap final : public PreparedConv<Cuda> {
  public:
   HopperMap(const Conv& conv, const HopperPlan& plan, const ConvParameters& parameters, const std::string& name,
             PackCache& cache)
-      : conv_(conv, hopper_geometry(conv), plan, parameters, name, cache) {}
+      : conv_(conv, hopper_geometry(conv), plan, hopper_kernel<HopperEnd::kMap>(conv.dtype, plan), parameters, name, cache) {}
 
   std::size_t scratch_bytes() const override { return 0; }
   const std::string& algorithm() const override { return conv_.algorithm(); }
   Status run(const Cuda& cuda, const ConvArguments& a) const override { return conv_.run(cuda, a); }
 
  private:
-  HopperConvolution<HopperEnd::kMap> conv_;
+  HopperConvolution conv_;
 };
 
 }  // namespace

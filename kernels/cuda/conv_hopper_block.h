@@ -1,7 +1,6 @@
 // The Hopper family's kernels: parameters, the layout of shared memory, and which part of the work a block has.
 #pragma once
 
-#include "kernels/cuda/conv_hopper_gate_plan.h"
 #include "kernels/cuda/conv_hopper_head.h"
 #include "kernels/cuda/conv_hopper_head_plan.h"
 #include "kernels/cuda/gates.h"
@@ -23,7 +22,7 @@ enum class HopperEnd { kMap, kLogit, kGate };
 
 struct HopperGateParams {
   GateParams gate;
-  simt::GridBarrier* barrier;
+  uint32_t* barrier;
   int sharers, columns;  // blocks of a cluster that share the reading of the sums; see Gates
   bool has_residual, relu;
 };
@@ -57,7 +56,7 @@ struct HopperTile {
   static constexpr HopperTileModel kIs = kHopperTiles[kModel];
   static constexpr int kColumns = kIs.columns, kSplits = kIs.splits, kStages = kIs.stages, kBuffers = kIs.buffers;
   static constexpr int kThreads = 384, kConsumers = 2, kGroupRows = kHopperRows / kConsumers;
-  static constexpr int kABytes = kHopperRows * kHopperStepBytes, kStageBytes = kABytes + kColumns * kHopperStepBytes;
+  static constexpr int kABytes = kHopperRows * kHopperStepBytes, kStageBytes = hopper_stage_bytes(kIs);
   static constexpr int kOwnColumns = hopper_own_columns(kIs);  // that a block finishes
   static constexpr int kPanel = kOwnColumns < 64 ? kOwnColumns : 64, kPanels = kOwnColumns / kPanel;
   static constexpr int kPanelBytes = kGroupRows * kPanel * 2;

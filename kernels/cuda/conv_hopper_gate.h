@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/conv_hopper_finish.h"
+#include "kernels/cuda/conv_hopper_gate_plan.h"
 
 namespace mfs::core {
 inline namespace MFS_SIMT_BACKEND {
@@ -22,11 +23,11 @@ struct HopperGate : HopperFinish<T, Tile> {
 
     MFS_DEVICE void meet() const { Finish::meet_consumers(); }
   };
-  using TileGates = Gates<Consumers, kHopperGateWidth>;
+  using Excitation = Gates<Consumers, kHopperGateWidth>;
   static constexpr int kGatesAt = Tile::kConsumers * Tile::kPanels * Tile::kPanelBytes;
   static_assert(kGatesAt == hopper_residual_bytes(Tile::kIs));
 
-  MFS_DEVICE TileGates gates_of_tile() const {
+  MFS_DEVICE Excitation excitation() const {
     const auto columns = static_cast<unsigned>(p.gate.columns), t = static_cast<unsigned>(thread);
     const Consumers team{columns, kSumThreads / columns, t % columns, t / columns, reinterpret_cast<float*>(memory + kGatesAt)};
     return {p.gate.gate, team, p.gate.sharers, p.gate.sharers > 1 ? rank : 0};
@@ -43,17 +44,17 @@ struct HopperGate : HopperFinish<T, Tile> {
     }
   }
 
-  MFS_DEVICE void find_gates(const TileGates& gates, int image) const {
-    gates.sum_own_parts(p.sums + int64_t{image} * gates.g.parts * gates.g.channels);
-    if (gates.sharers > 1) {
-      gates.send_means();
-      gates.team.meet();
-      if (thread < gates.sharers && thread != rank)
+  MFS_DEVICE void excite(const Excitation& e, int image) const {
+    e.sum_own_parts(p.sums + int64_t{image} * e.g.parts * e.g.channels);
+    if (e.sharers > 1) {
+      e.send_means();
+      e.team.meet();
+      if (thread < e.sharers && thread != rank)
         simt::mbarrier_publish_remote(barrier(Tile::kMeans, 0), static_cast<uint32_t>(thread));
       simt::mbarrier_wait_published(barrier(Tile::kMeans, 0), 0);
-      gates.add_means();
+      e.add_means();
     }
-    gates.find_gates();
+    e.find_gates();
   }
 
   // gates: from the panel's first channel.
@@ -88,15 +89,15 @@ struct HopperGate : HopperFinish<T, Tile> {
     }
     // Both warpgroups have multiplied: the stages are free.
     if (p.gate.has_residual && thread % 128 == 0) load_residual_panels(at);
-    if (thread == 0) simt::meet_grid(p.gate.barrier, simt::grid_size().x);
+    if (thread == 0) simt::meet_grid(p.gate.barrier, simt::grid_size().x, simt::block_index().x == 0);
     this->meet_consumers();
-    const TileGates gates = gates_of_tile();
-    find_gates(gates, at.image < p.images ? at.image : p.images - 1);
+    const Excitation e = excitation();
+    excite(e, at.image < p.images ? at.image : p.images - 1);
     MFS_UNROLL
     for (int panel = 0; panel < Tile::kPanels; ++panel) {
       const PanelPlace place = panel_place(at, panel);
       if (p.gate.has_residual) simt::mbarrier_wait(barrier(Tile::kResidual, group * Tile::kBuffers + panel), 0);
-      scale_panel(buffer(panel), residual_panel(panel), gates.gates + place.c[0]);
+      scale_panel(buffer(panel), residual_panel(panel), e.gates + place.c[0]);
       simt::fence_proxy_async();
       this->meet_group();
       if (thread % 128 == 0) {

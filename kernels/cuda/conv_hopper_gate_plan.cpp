@@ -10,10 +10,10 @@ std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, int multiprocess
   std::erase_if(plans, [&](const HopperPlan& plan) {
     const HopperTileModel& t = kHopperTiles[plan.tile];
     if (!hopper_has_gate(t)) return true;
-    const std::size_t stages = static_cast<std::size_t>(t.stages) * (kHopperRows + t.columns) * kHopperStepBytes;
+    const std::size_t stages = static_cast<std::size_t>(t.stages * hopper_stage_bytes(t));
+    const int channels = gate.conv.dst.c + plan.cluster_columns * t.columns;  // with those past the end
     const std::size_t needed = static_cast<std::size_t>(hopper_residual_bytes(t)) +
-                               gate_bytes(kHopperGateWidth, hopper_gate_sharers(g, plan), gate.conv.dst.c + t.columns,
-                                          gate.hidden);  // a tile past the end
+                               gate_bytes(kHopperGateWidth, hopper_gate_sharers(g, plan), channels, gate.hidden);
     return needed > stages || hopper_clusters(g, plan) * plan.cluster_blocks() > multiprocessors;
   });
   return plans;

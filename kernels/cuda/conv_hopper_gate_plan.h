@@ -13,11 +13,10 @@ namespace mfs::core {
 inline constexpr int kHopperGateWidth = 8;  // channels that a thread sums at once
 
 // Of a tile as it is stored, which the residual's has room for where the stages were.
-constexpr int hopper_residual_bytes(const HopperTileModel& t) { return kHopperRows * t.columns / t.splits * 2; }
-// Whether there are kernels: all of a tile can stay staged, and is not split so far that others are faster.
+constexpr int hopper_residual_bytes(const HopperTileModel& t) { return kHopperRows * hopper_own_columns(t) * 2; }
+// Whether there are kernels: all of a tile can stay staged. None with sums split in four, to have fewer.
 constexpr bool hopper_has_gate(const HopperTileModel& t) {
-  const int own = t.columns / t.splits;
-  return own >= 64 && own <= 64 * t.buffers;
+  return hopper_own_columns(t) >= 64 && hopper_own_columns(t) <= 64 * t.buffers;
 }
 
 // Blocks of a cluster that share the reading of the sums: all, if their tiles are always of one image.
@@ -25,10 +24,12 @@ inline int hopper_gate_sharers(const HopperGeometry& g, const HopperPlan& plan) 
   return g.tiles_x * g.tiles_y % plan.cluster_rows == 0 ? plan.cluster_blocks() : 1;
 }
 
-// Those of hopper_plans() with no more tiles than blocks that the device can hold at once, the best first.
+// Those of hopper_plans() with no more blocks than multiprocessors, the best first.
 std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, int multiprocessors);
+// And of them those that this device has room for.
+std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const Cuda& cuda);
 
-// In builds with a target 9.0 (MFS_HAVE_HOPPER), for one of these plans: whether this device has room for all blocks at once.
+// In builds with a target 9.0 (MFS_HAVE_HOPPER), for one of these plans.
 bool hopper_gate_fits(const Cuda& cuda, const ConvGate& gate, const HopperPlan& plan);
 std::shared_ptr<const PreparedConvGate> prepare_hopper_gate(const ConvGate& gate, const HopperPlan& plan,
                                                             const ConvParameters& parameters, const std::string& name,

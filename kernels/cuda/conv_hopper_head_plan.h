@@ -13,7 +13,6 @@ namespace mfs::core {
 
 // Beside a tile, a block has a table of what the priors add up to: at the nodes of each of its rows, for the channels that it
 // finishes. It lies where other convolutions have their panels.
-constexpr int hopper_own_columns(const HopperTileModel& t) { return t.columns / t.splits; }
 // Floats between entries. Neighbouring entries lie in different banks.
 constexpr int hopper_table_stride(const HopperTileModel& t) { return hopper_own_columns(t) + 8; }
 constexpr int hopper_table_entries(const HopperTileModel& t) {

@@ -23,6 +23,9 @@ inline constexpr HopperTileModel kHopperTiles[] = {
     {256, 1, 4, 2}, {256, 1, 3, 4}, {128, 1, 6, 2}, {64, 1, 8, 2}, {128, 2, 5, 1}, {128, 4, 5, 1},
 };
 
+constexpr int hopper_own_columns(const HopperTileModel& t) { return t.columns / t.splits; }  // that a block finishes
+constexpr int hopper_stage_bytes(const HopperTileModel& t) { return (kHopperRows + t.columns) * kHopperStepBytes; }
+
 struct HopperPlan {
   int tile = 0;  // index into kHopperTiles
   // Blocks of a cluster with the same output channels and different pixels, which share weights; and the other way around.

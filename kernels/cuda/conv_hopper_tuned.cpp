@@ -29,4 +29,10 @@ const HopperTuned* tuned_choice(const Cuda& cuda, const Conv& conv) {
   return found == table.entries.end() ? nullptr : &*found;
 }
 
+std::optional<HopperPlan> chosen_plan(const Cuda& cuda, const Conv& conv, const std::vector<HopperPlan>& plans) {
+  if (const HopperTuned* tuned = tuned_choice(cuda, conv))
+    if (const auto chosen = tuned->chosen_of(plans)) return chosen;
+  return plans.empty() ? std::nullopt : std::optional(plans.front());
+}
+
 }  // namespace mfs::core

@@ -32,4 +32,7 @@ Conv tuned_problem(const Conv& conv);
 // The entry for a problem in the device's table, which is the built-in one unless `cuda` brings another. Null: none.
 const HopperTuned* tuned_choice(const Cuda& cuda, const Conv& conv);
 
+// Of plans that all end in something other than a map: the measured one, else the first. An entry counts for every end.
+std::optional<HopperPlan> chosen_plan(const Cuda& cuda, const Conv& conv, const std::vector<HopperPlan>& plans);
+
 }  // namespace mfs::core

@@ -18,6 +18,7 @@ struct GateParams {
 
 // The work of kSumThreads threads: a Team has the members of WholeBlock. Blocks of a cluster can share the reading of many
 // parts: each sums those of its rank, sends the result to the others and adds theirs, always in the same order.
+// Shared memory: the team's, the means of every block, the first becoming those of all, gates, hidden values (gate_memory.h).
 template <class Team, int kWidth>
 struct Gates {
   const GateParams& g;

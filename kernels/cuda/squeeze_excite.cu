@@ -46,19 +46,14 @@ struct ExciteParams {
 
 template <class T, int kWidth>
 struct Excite : Gates<WholeBlock, kWidth> {
-  using Gates<WholeBlock, kWidth>::gates, Gates<WholeBlock, kWidth>::means, Gates<WholeBlock, kWidth>::own_means,
-      Gates<WholeBlock, kWidth>::rank, Gates<WholeBlock, kWidth>::sharers, Gates<WholeBlock, kWidth>::team,
-      Gates<WholeBlock, kWidth>::thread;
+  using Base = Gates<WholeBlock, kWidth>;
+  using Base::gates, Base::sharers, Base::team;
 
   const ExciteParams& p;
   const int64_t image = simt::block_index().x / p.blocks;
 
   explicit MFS_DEVICE Excite(const ExciteParams& params)
-      : Gates<WholeBlock, kWidth>{params.gate,
-                                  {},
-                                  static_cast<int>(simt::cluster_blocks()),
-                                  static_cast<int>(simt::cluster_rank())},
-        p(params) {}
+      : Base{params.gate, {}, static_cast<int>(simt::cluster_blocks()), static_cast<int>(simt::cluster_rank())}, p(params) {}
 
   MFS_DEVICE void find_means() const {
     this->sum_own_parts(p.sums + image * p.gate.parts * p.gate.channels);

@@ -12,8 +12,12 @@
 #include "kernels/cuda/device.h"
 #include "kernels/float16.h"
 #include "kernels/float8.h"
+#include "layers/network.h"
+#include "runtime/conv_problem.h"
 #include "runtime/cuda_executor.h"
 #include "runtime/cuda_staging.h"
+#include "runtime/gate_fusion.h"
+#include "runtime/lowering.h"
 #include "runtime/photo_steps.h"
 #include "tests/cuda/step_reference.h"
 #include "tests/runtime/golden_network.h"
@@ -405,6 +409,35 @@ TEST_CASE("of the Hopper family's results nobody has to make the sums that gates
     CHECK(count("squeeze_excite") == (k.family == ConvFamily::kPortable ? 3 : 0));
     CHECK(std::ranges::count_if(works, [](const auto& w) { return w.shape.cooperative; }) == (k.fused ? 3 : 0));
   }
+}
+
+TEST_CASE("a convolution and the gate behind it stay apart where something else needs what is between") {
+  const auto file = WeightsFile::open(MFS_SMALL_WEIGHTS);
+  Machine machine;
+  const Cuda cuda{.stream = &machine, .capability = 90, .convolutions = ConvFamily::kHopper};
+  const auto fused_after = [&](const auto& change) {
+    Lowered network = lower(build_network(*file, 64, 64), {.dtype = DType::kF16, .join_sources = true});
+    add_sums(network, [&](const Conv& c) { return sum_parts(cuda, c); });
+    const auto gate = std::ranges::find_if(
+        network.ops, [](const LoweredOp& op) { return std::holds_alternative<SqueezeExciteStep>(op.step); });
+    change(network, gate - network.ops.begin(), std::get<SqueezeExciteStep>(gate->step));
+    fuse_gates(network, cuda);
+    return std::ranges::count_if(network.ops,
+                                 [](const LoweredOp& op) { return std::holds_alternative<ConvGateStep>(op.step); });
+  };
+  const auto pool_of = [](Lowered& network, const Place& src) {
+    network.buffers.push_back(network.buffers[static_cast<std::size_t>(src.buffer)]);
+    return LoweredOp{"pool", MaxPoolStep{src, {static_cast<int>(network.buffers.size()) - 1, 0, src.shape}, {}}};
+  };
+  CHECK(fused_after([](Lowered&, std::ptrdiff_t, const SqueezeExciteStep&) {}) == 3);
+  CHECK(fused_after([&](Lowered& network, std::ptrdiff_t, const SqueezeExciteStep& gate) {
+          network.ops.push_back(pool_of(network, gate.src));
+        }) == 2);
+  CHECK(fused_after([](Lowered& network, std::ptrdiff_t, const SqueezeExciteStep& gate) { network.output = gate.src; }) == 2);
+  CHECK(fused_after([](Lowered&, std::ptrdiff_t, SqueezeExciteStep& gate) { gate.residual = gate.src; }) == 2);
+  CHECK(fused_after([&](Lowered& network, std::ptrdiff_t at, const SqueezeExciteStep&) {
+          network.ops.insert(network.ops.begin() + at, pool_of(network, network.input));
+        }) == 2);
 }
 
 void check_orders(const CudaExecutor& executor, const std::vector<simt::emulation::Options>& orders) {

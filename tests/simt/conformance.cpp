@@ -333,24 +333,30 @@ void clusters(Runner& r) {
   compare("cluster", out.values(), expected, error);
 }
 
-// In clusters, launch after launch.
+// In clusters, launch after launch, and before a kernel that is launched programmatically.
 void grids(Runner& r) {
   constexpr uint32_t kBlocks = 16, kLaunches = 3;
-  Buffer<GridBarrier> barrier(std::vector<GridBarrier>(1));
-  Buffer<uint32_t> values(std::vector<uint32_t>(kBlocks * 32)), out(std::vector<uint32_t>(2 * kBlocks * 32));
+  Buffer<uint32_t> barrier(std::vector<uint32_t>(1)), values(std::vector<uint32_t>(kBlocks * 32)),
+      out(std::vector<uint32_t>(2 * kBlocks * 32));
   LaunchShape launch_shape = shape("grid barrier", 32);
   launch_shape.grid = {kBlocks, 1, 1}, launch_shape.cluster = {2, 1, 1}, launch_shape.cooperative = true;
   Status s;
   for (uint32_t i = 0; i < kLaunches && s; ++i)
     s = launch({r.stream, true}, launch_shape, grid_conformance, barrier.data(), values.data(), out.data());
+  LaunchShape next = shape("dependent", 64);
+  next.grid = {kBlocks, 1, 1};
+  Buffer<uint32_t> mirrored(std::vector<uint32_t>(2 * kBlocks * 32));
+  if (s) s = launch({r.stream, true}, next, dependent_conformance, out.data(), mirrored.data());
   const std::string error = s ? r.finish() : s.message();
-  std::vector<uint32_t> expected(2 * kBlocks * 32);
+  std::vector<uint32_t> expected(2 * kBlocks * 32), sums(expected.size());
   for (uint32_t i = 0; i < expected.size(); ++i) {
     const uint32_t round = i / (kBlocks * 32), t = i % 32, before = 2 * (kLaunches - 1);
     expected[i] =
         kBlocks * (kBlocks - 1) / 2 * (before + 1 + round) + kBlocks * (t * (before + 1 + round) + kLaunches - 1 + round);
   }
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] = expected[i] + expected[sums.size() - 1 - i];
   compare("grid barrier", out.values(), expected, error);
+  compare("behind a grid barrier", mirrored.values(), sums, error);
 }
 
 void dependents(Runner& r) {

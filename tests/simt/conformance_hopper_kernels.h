@@ -147,18 +147,18 @@ MFS_KERNEL void cluster_conformance(const MFS_GRID_CONSTANT TensorMap in, uint32
 }
 
 // Every block adds up what all of them have written, twice: whoever reads too early, or an old value again, is wrong.
-MFS_KERNEL void grid_conformance(GridBarrier* barrier, uint32_t* values, uint32_t* out) {
+MFS_KERNEL void grid_conformance(uint32_t* barrier, uint32_t* values, uint32_t* out) {
   const unsigned t = thread_index().x, block = block_index().x, blocks = grid_size().x;
   for (uint32_t round = 0; round < 2; ++round) {
     store(values + block * 32 + t, load(values + block * 32 + t) + block + t + round);
     sync_warp();
-    if (t == 0) meet_grid(barrier, blocks);
+    if (t == 0) meet_grid(barrier, blocks, block == 0);
     sync_warp();
     uint32_t sum = 0;
     for (unsigned b = 0; b < blocks; ++b) sum += load(values + b * 32 + t);
     store(out + (round * blocks + block) * 32 + t, sum);
     sync_warp();
-    if (t == 0) meet_grid(barrier, blocks);
+    if (t == 0) meet_grid(barrier, blocks, block == 0);
     sync_warp();
   }
 }

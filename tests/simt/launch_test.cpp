@@ -26,17 +26,17 @@ MFS_KERNEL void poison_kernel(float* out) {
 }
 
 // All blocks wait for each other, twice.
-MFS_KERNEL void grid_barrier_kernel(GridBarrier* barrier, uint32_t* values, uint32_t* sums) {
+MFS_KERNEL void grid_barrier_kernel(uint32_t* barrier, uint32_t* values, uint32_t* sums) {
   const unsigned blocks = grid_size().x;
   for (unsigned round = 1; round <= 2; ++round) {
     if (thread_index().x == 0) values[block_index().x] = round * (block_index().x + 1);
     sync_block();
     if (thread_index().x == 0) {
-      meet_grid(barrier, blocks);
+      meet_grid(barrier, blocks, block_index().x == 0);
       uint32_t sum = 0;
       for (unsigned i = 0; i < blocks; ++i) sum += load(values + i);
       sums[(round - 1) * blocks + block_index().x] = sum;
-      meet_grid(barrier, blocks);
+      meet_grid(barrier, blocks, block_index().x == 0);
     }
     sync_block();
   }
@@ -72,7 +72,7 @@ TEST_CASE("shared memory starts as NaN") {
 TEST_CASE("cooperative launch: a barrier over the whole grid") {
   for (const Options& options : schedules()) {
     CAPTURE(text(options));
-    simt::GridBarrier barrier{};
+    uint32_t barrier = 0;
     std::vector<uint32_t> values(7), sums(14);
     simt::LaunchShape s = shape({7}, {32});
     s.cooperative = true;
@@ -81,10 +81,10 @@ TEST_CASE("cooperative launch: a barrier over the whole grid") {
       REQUIRE(run(options, s, grid_barrier_kernel, &barrier, values.data(), sums.data()) == "");
     for (unsigned i = 0; i < 14; ++i) CHECK(sums[i] == (i < 7 ? 28 : 56));
   }
-  simt::GridBarrier barrier{};
+  uint32_t barrier = 0;
   std::vector<uint32_t> values(7), sums(14);
   const std::string message = run(Options{}, shape({7}, {32}), grid_barrier_kernel, &barrier, values.data(), sums.data());
-  CHECK(contains(message, "wait_while"));  // not cooperative: blocks that are not resident never come
+  CHECK(contains(message, "wait_for_flip"));  // not cooperative: blocks that are not resident never come
 }
 
 TEST_CASE("host-side limits are refused in words") {

@@ -132,14 +132,14 @@ MFS_KERNEL void hand_over(uint32_t* data, uint32_t* flag, uint32_t* out, Defect 
     sync_block();
     if (t == 0) {
       if (defect == Defect::kRelaxedHandOver) {
-        atomic_add(flag, 1);
+        atomic_add(flag, 0x80000000u);
       } else {
         fence_gpu();
-        atomic_add(flag, 1);
+        atomic_add(flag, 0x80000000u);
       }
     }
   } else {
-    if (t == 0) wait_while(flag, 0);
+    if (t == 0) wait_for_flip(flag, 0);
     sync_block();
     out[t] = data[t];
   }

@@ -1,7 +1,7 @@
 // Atomic updates of shared and global memory, and the flags that blocks of one grid tell each other about.
 //
 // Plain atomics are relaxed: they order nothing else. Data is handed over with atomic_add_release/store_release on one side
-// and load_acquire/wait_while on the other; fence_gpu() around relaxed atomics does the same.
+// and load_acquire/wait_for_flip on the other; fence_gpu() around relaxed atomics does the same.
 #pragma once
 
 #include "kernels/cuda/simt/platform.h"
@@ -35,9 +35,16 @@ MFS_DEVICE uint32_t load_acquire(const uint32_t* p) {
 }
 MFS_DEVICE void fence_gpu() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }
 
-// The only spin-wait on global memory: for grid barriers of cooperative launches.
-MFS_DEVICE void wait_while(const uint32_t* p, uint32_t value) {
-  while (load_acquire(p) == value) {
+// The only spin-wait on global memory, for grid barriers of cooperative launches: until the top bit is not what it is in `old`.
+// Debug builds trap after some seconds.
+MFS_DEVICE void wait_for_flip(const uint32_t* p, uint32_t old) {
+#ifndef NDEBUG
+  const long long start = clock64();
+#endif
+  while (((load_acquire(p) ^ old) & 0x80000000u) == 0) {
+#ifndef NDEBUG
+    if (clock64() - start > 10'000'000'000ll) __trap();
+#endif
   }
 }
 
@@ -53,7 +60,7 @@ uint32_t atomic_add_release(uint32_t* p, uint32_t value, Site site = Site::curre
 void store_release(uint32_t* p, uint32_t value, Site site = Site::current());
 uint32_t load_acquire(const uint32_t* p, Site site = Site::current());
 void fence_gpu();
-void wait_while(const uint32_t* p, uint32_t value, Site site = Site::current());
+void wait_for_flip(const uint32_t* p, uint32_t old, Site site = Site::current());
 
 #endif
 

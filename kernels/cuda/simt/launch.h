@@ -30,7 +30,7 @@ struct Queue {
 
   Queue(Stream s, bool p = false) : stream(s), programmatic(p) {}  // NOLINT: a stream is a queue of plain launches
 
-  // A cooperative kernel starts when all of its blocks fit, which is when the one before has ended.
+  // Not a cooperative kernel: it needs room for all of its blocks, which is rarely there while another one ends.
   bool allows(const LaunchShape& shape) const { return (programmatic || shape.programmatic) && !shape.cooperative; }
 };
 

@@ -72,8 +72,9 @@ void fence_gpu() {
   emulation::release(t.fence_release);
 }
 
-void wait_while(const uint32_t* p, uint32_t value, Site site) {
-  emulation::wait_until("wait_while", site, [=] { return *static_cast<const volatile uint32_t*>(p) != value; });
+void wait_for_flip(const uint32_t* p, uint32_t old, Site site) {
+  emulation::wait_until("wait_for_flip", site,
+                        [=] { return ((*static_cast<const volatile uint32_t*>(p) ^ old) & 0x80000000u) != 0; });
   load_acquire(p, site);
 }
 
