@@ -27,10 +27,12 @@ except ImportError as error:
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("tests/reference", "weights", "weights/training")]
 
+from average import average  # noqa: E402
 from make_checkpoint import make_network, save  # noqa: E402
 from network import Widths, network_from_safetensors  # noqa: E402
 from pieces import cut, join  # noqa: E402
 from preprocess import predict  # noqa: E402
+from safetensors_file import load_safetensors, save_safetensors  # noqa: E402
 from scenes import Batches, Photos, make_scene  # noqa: E402
 from split_network import SplitNetwork  # noqa: E402
 from train import loss_of  # noqa: E402
@@ -196,6 +198,19 @@ class TrainingTest(unittest.TestCase):
         (self.folder / "pieces" / f"piece{count - 1}.safetensors").unlink()
         with self.assertRaises(ValueError):
             join(self.folder / "pieces", joined)
+
+    def test_the_average_is_of_every_number(self):
+        start, other, mean = (self.folder / f"{name}.safetensors" for name in ("start", "other", "mean"))
+        tensors, metadata = load_safetensors(start)
+        save_safetensors(other, {name: (3 * t).astype(np.float32) for name, t in tensors.items()}, metadata)
+        average([start, other], mean)
+        averaged, _ = load_safetensors(mean)
+        self.assertEqual(averaged.keys(), tensors.keys())
+        for name, t in tensors.items():
+            np.testing.assert_allclose(averaged[name], 2 * t, rtol=2**-10, atol=2**-24, err_msg=name)
+        save_safetensors(other, tensors, dict(metadata, **{"mfs.preprocess": "{}"}))
+        with self.assertRaises(ValueError):
+            average([start, other], mean)
 
     def test_scenes_are_functions_of_seed_and_number(self):
         photos = Photos([self.folder / "data"])
