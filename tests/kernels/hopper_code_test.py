@@ -23,7 +23,7 @@ FILES = {
     "conv_hopper": {"types": SIX, "registers": 168, "instructions": (*CONV, STORE), "split": r"Lm[45]E"},
     "conv_head_hopper": {"types": SIX, "registers": 168, "instructions": CONV, "split": r"Lm[45]E"},
     "conv_gate_hopper": {"types": FOUR, "registers": 168,
-                         "instructions": (*CONV, STORE, "atom.add.acq_rel.gpu", "ld.acquire.gpu", "st.release.gpu"),
+                         "instructions": (*CONV, STORE, "atom.add.acq_rel.gpu", "ld.acquire.gpu"),
                          "split": "."},
     "stem_hopper": {
         "types": {".f32.f16.f16": 1, ".f32.bf16.bf16": 1},
