@@ -55,7 +55,7 @@ const float* keep(const Cuda&, const std::vector<float>& values, Parameters& par
 }
 
 // Memory of its own, which only the runs of one network touch.
-std::byte* new_barrier(Parameters& parameters) {
+std::byte* new_barrier(const Cuda&, Parameters& parameters) {
   auto barrier = std::make_shared<const CudaMemory>(MemoryKind::kDevice, kGridBarrierBytes);
   const std::byte zeros[kGridBarrierBytes] = {};
   if (const Status s = upload(barrier->data(), zeros, sizeof zeros); !s) throw Error(s.code(), s.message());
@@ -254,13 +254,13 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const SqueezeExci
 
 template <typename Device>
 BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGateStep& s) {
-  const ConvGate problem = gate_of(s, network_);
-  StepInfo info{
-      network_.ops[i].name,
-      conv_name(problem.conv, s.conv.window) + " +gate" + (s.gate.residual ? " +add" : "") + (s.gate.relu ? " +relu" : ""), "",
-      cost(problem)};
+  const Conv conv = problem_of(network_, s.conv);
+  StepInfo info{network_.ops[i].name,
+                conv_name(conv, s.conv.window) + " +gate" + (s.gate.residual ? " +add" : "") + (s.gate.relu ? " +relu" : ""),
+                "",
+                {}};
   if constexpr (std::is_same_v<Device, Cuda>) {
-    info.algorithm = gates_[i]->algorithm();
+    info.algorithm = gates_[i]->algorithm(), info.cost = cost(gate_of(s, network_));
     const ConvGateArguments arguments{view(s.conv.src),
                                       s.gate.residual ? View(view(s.gate.residual)) : View{},
                                       s.conv.joined ? View(view(s.conv.joined)) : View{},
@@ -270,7 +270,7 @@ BoundStep<Device> StepBinder<Device>::bind_step(std::size_t i, const ConvGateSte
                                       parameter(s.gate.excite + ".bias"),
                                       view(s.gate.dst),
                                       view(s.conv.sums),
-                                      new_barrier(parameters_)};
+                                      new_barrier(device_, parameters_)};
     return {info, [gate = gates_[i], arguments](const Cuda& cuda) { return gate->run(cuda, arguments); }};
   }
   throw Error(Code::kInternal, info.name + ": the CPU engine scales by itself");
