@@ -22,8 +22,9 @@ inline constexpr std::size_t kGridBarrierBytes = 64;
 
 struct ConvGateArguments {
   View src, residual, joined;
-  const float *squeeze = nullptr, *squeeze_bias = nullptr, *excite = nullptr, *excite_bias = nullptr;  // as of SqueezeExcite
-  MutView dst;                                                                                         // may be residual
+  // As of SqueezeExcite.
+  const float *squeeze = nullptr, *squeeze_bias = nullptr, *excite = nullptr, *excite_bias = nullptr;
+  MutView dst;                   // may be residual
   MutView sums;                  // n x 1 x gate_parts() x c, f32, dense
   std::byte* barrier = nullptr;  // kGridBarrierBytes on the device, zero before the first run; for one run at a time
 };

@@ -22,8 +22,10 @@ Lowered lowered_for(const WeightsFile& file, const Device& device, const Network
   if constexpr (kCuda) {
     group_convs(network);
     add_sums(network, [&](const Conv& c) { return sum_parts(device, c); });
-    if (!o.keep_named_values) fuse_stem(network, device), fuse_head(network, device);
-    if (!o.keep_named_values && o.streams == 1) fuse_gates(network, device);
+    if (!o.keep_named_values) {
+      fuse_stem(network, device), fuse_head(network, device);
+      if (o.streams == 1) fuse_gates(network, device);
+    }
   }
   return network;
 }

@@ -12,7 +12,7 @@ namespace mfs::core {
 
 inline constexpr int kHopperGateWidth = 8;  // channels that a thread sums at once
 
-// Of a tile as it is stored, which the residual's has room for where the stages were.
+// A tile's share of the residual, which takes the place of stages.
 constexpr int hopper_residual_bytes(const HopperTileModel& t) { return kHopperRows * hopper_own_columns(t) * 2; }
 // Whether there are kernels: all of a tile can stay staged. None with sums split in four, to have fewer.
 constexpr bool hopper_has_gate(const HopperTileModel& t) {

@@ -1,10 +1,11 @@
+#include "kernels/cuda/conv_hopper_convolution.h"
+
 #include <algorithm>
 #include <bit>
 #include <utility>
 
 #include "kernels/bfloat16.h"
 #include "kernels/check.h"
-#include "kernels/cuda/conv_hopper_convolution.h"
 #include "kernels/cuda/conv_hopper_pack.h"
 #include "kernels/error.h"
 #include "kernels/float16.h"
@@ -48,6 +49,7 @@ simt::LaunchShape shape_of(const HopperKernel& kernel, const HopperPlan& plan) {
   shape.registers_per_thread = 168;
   return shape;
 }
+
 }  // namespace
 
 inline namespace MFS_SIMT_BACKEND {
@@ -110,7 +112,7 @@ Status HopperConvolution::make_maps(HopperConvParams& p, const ConvArguments& a)
   // A block's share of the pixels that its cluster's row has in common; a warpgroup's half of the tile.
   const bool rows = g.tile_h > 1;
   const int share = plan_.cluster_columns, w = rows ? g.tile_w : g.tile_w / share, h = rows ? g.tile_h / share : 1;
-  const int panel = std::min(64, model().columns / model().splits);
+  const int panel = std::min(64, hopper_own_columns(model()));
   const PixelBox half{panel, rows ? g.tile_w : g.tile_w / 2, rows ? g.tile_h / 2 : 1};
 
   const simt::TensorShape src = pixels(a.src, g.src, {g.depth, w, h, problem_.stride});
