@@ -1,5 +1,6 @@
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/onednn_call.h"
+#include "kernels/cpu/signal_guard.h"
 
 namespace mfs::core {
 namespace {
@@ -52,6 +53,7 @@ class OneDnnMatmul final : public BatchedMatmul {
     arguments.add(DNNL_ARG_WEIGHTS, packed_->weights);
     arguments.add(DNNL_ARG_DST, dst_, dst);
     arguments.add(DNNL_ARG_SCRATCHPAD, scratchpad_, scratch);
+    const SignalGuard guard;
     return arguments.execute(cpu, primitive_);
   }
 
