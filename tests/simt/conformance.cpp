@@ -245,7 +245,8 @@ void warpgroup_windows(Runner& r, const char* name) {
   }
 }
 
-// A box of a tensor of bytes with extents {144, 7, 6, 5, 3}, partly outside; dimension 1 in steps.
+// A box of a tensor of bytes with extents {144, 7, 6, 5, 3}, partly outside; dimension 1 in steps. Stored to the nearest place
+// that does not begin before the tensor.
 template <int kRank>
 void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
   TensorShape t{.type = ElementType::kU8, .rank = kRank, .swizzle = swizzle};
@@ -261,6 +262,8 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
   t.step[1] = step;
   std::vector<unsigned char> in(total), copied(total, 0xee), raw(box_bytes(t));
   for (size_t i = 0; i < total; ++i) in[i] = static_cast<unsigned char>(1 + pattern(i) % 255);
+  Coordinates to_place = at;
+  for (int& c : to_place.c) c = std::max(c, 0);
   const uint32_t width = static_cast<uint32_t>(swizzle), rows1 = (t.box[1] + step - 1) / step;
   for (uint32_t i = 0; i < raw.size(); ++i) {
     const uint32_t x = i % t.box[0], row = i / t.box[0];
@@ -271,7 +274,7 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
                            long{row / rows1 / t.box[2] / t.box[3]}};
     for (int d = 0; d < kRank; ++d) {
       const long extent = static_cast<long>(t.extent[d]), source = at.c[d] + moved[d] * (d == 1 ? step : 1),
-                 target = at.c[d] + moved[d];
+                 target = to_place.c[d] + moved[d];
       inside = inside && source >= 0 && source < extent;
       stored = stored && target >= 0 && target < extent;
       from += static_cast<size_t>(source) * (d == 0 ? 1 : t.stride[d]);
@@ -295,7 +298,7 @@ void boxes(Runner& r, Swizzle swizzle, uint32_t step, Coordinates at) {
     TensorShape whole = t;
     whole.base = target.data(), whole.box[1] = rows1, whole.step[1] = 1;
     if (s) s = make_tensor_map(map_out, whole);
-    if (s) s = launch(r.stream, launch_shape, kernel, map_in, map_out, at, out.data(), bytes);
+    if (s) s = launch(r.stream, launch_shape, kernel, map_in, map_out, at, to_place, out.data(), bytes);
     const std::string error = s ? r.finish() : s.message();
     compare("tma load", out.values(), raw, error);
     compare("tma store", target.values(), copied, error);

@@ -19,14 +19,14 @@ struct Coordinates {
   int c[5];
 };
 
-// Loads a box, copies it as it lies in shared memory to `raw`, and stores it to the same place of another tensor.
+// Loads a box, copies it as it lies in shared memory to `raw`, and stores it to another tensor.
 template <int kRank, bool kHinted>
 MFS_KERNEL void tma_conformance(const MFS_GRID_CONSTANT TensorMap in, const MFS_GRID_CONSTANT TensorMap out, Coordinates at,
-                                unsigned char* raw, uint32_t bytes) {
+                                Coordinates to, unsigned char* raw, uint32_t bytes) {
   unsigned char* box = shared_memory();
   uint64_t* barrier = reinterpret_cast<uint64_t*>(box + (bytes + 1023) / 1024 * 1024);
-  int c[kRank];
-  for (int i = 0; i < kRank; ++i) c[i] = at.c[i];
+  int c[kRank], target[kRank];
+  for (int i = 0; i < kRank; ++i) c[i] = at.c[i], target[i] = to.c[i];
   if (thread_index().x == 0) {
     prefetch(in);
     mbarrier_init(barrier, 1);
@@ -44,7 +44,7 @@ MFS_KERNEL void tma_conformance(const MFS_GRID_CONSTANT TensorMap in, const MFS_
   mbarrier_wait(barrier, 0);
   for (uint32_t i = thread_index().x; i < bytes; i += block_size().x) raw[i] = box[i];
   if (thread_index().x == 0) {
-    tma_store(out, box, c);
+    tma_store(out, box, target);
     tma_store_commit();
     tma_store_wait_read<0>();
   }

@@ -138,6 +138,13 @@ MFS_KERNEL void early_access(const TensorMap map, uint32_t* memory, Early what) 
   atomic_add(memory, 1u);
 }
 
+MFS_KERNEL void store_before_the_tensor(const TensorMap map) {
+  if (thread_index().x != 0) return;
+  tma_store(map, shared_memory(), {0, -1});
+  tma_store_commit();
+  tma_store_wait<0>();
+}
+
 MFS_KERNEL void too_many_registers() { claim_registers<256>(); }
 
 MFS_KERNEL void misplaced_descriptor(unsigned offset) {
@@ -198,6 +205,9 @@ TEST_CASE("mbarrier and TMA misuse") {
 }
 
 TEST_CASE("cluster, wgmma, register and launch misuse") {
+  alignas(128) uint32_t data[256] = {};
+  TensorMap map;
+  REQUIRE(make_tensor_map(map, plane(data)));
   for (const Options& options : schedules()) {
     CAPTURE(text(options));
     simt::LaunchShape pair = shape(2, 32, 64);
@@ -214,6 +224,7 @@ TEST_CASE("cluster, wgmma, register and launch misuse") {
     CHECK(contains(run(options, chained, no_grid_dependency_wait), "not every thread executed griddepcontrol.wait"));
     CHECK(contains(run(options, chained, half_a_grid_dependency_wait), "not every thread executed griddepcontrol.wait"));
     CHECK(contains(run(options, shape(1, 384, 0), too_many_registers), "registers of other warpgroups"));
+    CHECK(contains(run(options, shape(1, 32, 1024), store_before_the_tensor, map), "coordinate 1 is -1, before the tensor"));
     CHECK(contains(run(options, shape(1, 128, 4096), misplaced_descriptor, 0u), "outside shared memory"));
     CHECK(contains(run(options, shape(1, 128, 16384), misplaced_descriptor, 256u), "not in the first row"));
     CHECK(contains(run(options, shape(1, 128, 16384), misplaced_descriptor, 112u), "across the end of a row"));

@@ -1,5 +1,6 @@
 // TMA (sm_90): boxes of a tensor of rank 2 to 5 between global and shared memory. Coordinates start with the contiguous
-// dimension and may lie outside: loads fill with zeros, stores leave out. Shared addresses are multiples of 128 bytes.
+// dimension and may lie outside, those of stores only past the end: loads fill with zeros, stores leave out. Shared addresses
+// are multiples of 128 bytes.
 #pragma once
 
 #include "kernels/cuda/simt/index.h"

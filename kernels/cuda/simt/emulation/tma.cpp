@@ -106,6 +106,9 @@ void tma_store(const TensorMap& map, const void* from_shared, const int* c, int 
   maybe_yield(site);
   Thread& t = current();
   const Box box = make_box(map, c, rank, "tma_store", site);
+  // sm_90 stops with an illegal instruction.
+  for (int i = 0; i < rank; ++i)
+    if (c[i] < 0) fail(site, "tma_store: coordinate %d is %d, before the tensor", i, c[i]);
   check_shared_box(box, from_shared, "tma_store", site);
   check_dependency(box.shape.base, 1, Touch::kWrite, site);
   auto* from = static_cast<unsigned char*>(const_cast<void*>(from_shared));
