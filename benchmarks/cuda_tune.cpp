@@ -184,13 +184,13 @@ class Tuner {
       if (const auto* conv = std::get_if<ConvStep>(&op.step)) {
         const Conv problem = problem_of(network, *conv);
         if (hopper_takes(problem))
-          kind = {tuned_problem(problem), hopper_plans(problem, cuda_.multiprocessors), !is_narrow(problem.dtype)};
+          kind = {tuned_problem(problem), hopper_plans(problem, hopper_room(cuda_)), !is_narrow(problem.dtype)};
       } else if (const auto* gated = std::get_if<ConvGateStep>(&op.step)) {
         const ConvGate gate = gate_of(*gated, network);
         kind = {tuned_problem(gate.conv), hopper_gate_plans(gate, cuda_), false};
       } else if (const auto* fused = std::get_if<ConvHeadStep>(&op.step)) {
         const ConvHead head = head_of(*fused, network);
-        kind = {tuned_problem(head.conv), hopper_head_plans(head, hopper_head_tiles(head), cuda_.multiprocessors), false};
+        kind = {tuned_problem(head.conv), hopper_head_plans(head, hopper_head_tiles(head), hopper_room(cuda_)), false};
       }
       if (!kind || std::ranges::find(found_, kind->problem, &HopperTuned::problem) != found_.end()) continue;
       const auto known = std::ranges::find(kinds, kind->problem, &Kind::problem);

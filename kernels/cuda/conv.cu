@@ -180,7 +180,7 @@ class MmaConv final : public PreparedConv<Cuda> {
 std::optional<HopperPlan> hopper_plan(const Cuda& cuda, const Conv& conv) {
   if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !hopper_takes(conv)) return {};
   const bool must = cuda.convolutions == ConvFamily::kHopper || is_narrow(conv.dtype);
-  const std::vector<HopperPlan> plans = hopper_plans(conv, cuda.multiprocessors);
+  const std::vector<HopperPlan> plans = hopper_plans(conv, hopper_room(cuda));
   if (const HopperTuned* tuned = tuned_choice(cuda, conv)) {
     if (const auto chosen = tuned->chosen_of(plans)) return chosen;
     if (tuned->portable() && !must) return {};

@@ -23,7 +23,7 @@ std::optional<HopperPlan> plan_of(const Cuda& cuda, const ConvGate& g) {
 }  // namespace
 
 std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const Cuda& cuda) {
-  std::vector<HopperPlan> plans = hopper_gate_plans(gate, cuda.multiprocessors);
+  std::vector<HopperPlan> plans = hopper_gate_plans(gate, hopper_room(cuda));
 #if MFS_HAVE_HOPPER
   std::erase_if(plans, [&](const HopperPlan& plan) { return !hopper_gate_fits(cuda, gate, plan); });
 #endif

@@ -24,7 +24,7 @@ std::optional<HopperPlan> plan_of(const Cuda& cuda, const ConvHead& h) {
     return bins >= 1 && std::int64_t{c.dst.n} * bins * bins * c.dst.c <= std::numeric_limits<std::int32_t>::max();
   };
   if (!plain || h.bins.empty() || h.bins.size() > kMaxPyramidLevels || !std::ranges::all_of(h.bins, fits)) return {};
-  return chosen_plan(cuda, c, hopper_head_plans(h, hopper_head_tiles(h), cuda.multiprocessors));
+  return chosen_plan(cuda, c, hopper_head_plans(h, hopper_head_tiles(h), hopper_room(cuda)));
 }
 
 }  // namespace

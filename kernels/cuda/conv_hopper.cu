@@ -21,6 +21,18 @@ class HopperMap final : public PreparedConv<Cuda> {
 
 }  // namespace
 
+HopperRoom hopper_room(const Cuda& cuda) {
+  // All kernels fill an SM.
+  const auto at_once = [&](int blocks, int undivided) {
+    const HopperPlan plan{.cluster_rows = blocks};
+    int clusters = 0;
+    const Status s = hopper_clusters_at_once(cuda, hopper_kernel<HopperEnd::kMap>(DType::kF16, plan), plan, clusters);
+    return s && clusters > 0 ? clusters : undivided;
+  };
+  const HopperRoom whole = undivided_room(cuda.multiprocessors);
+  return {whole.ones, at_once(2, whole.pairs), at_once(4, whole.fours)};
+}
+
 std::shared_ptr<const PreparedConv<Cuda>> prepare_hopper(const Conv& conv, const HopperPlan& plan,
                                                          const ConvParameters& parameters, const std::string& name,
                                                          PackCache& cache) {

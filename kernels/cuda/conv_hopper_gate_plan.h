@@ -24,8 +24,8 @@ inline int hopper_gate_sharers(const HopperGeometry& g, const HopperPlan& plan) 
   return g.tiles_x * g.tiles_y % plan.cluster_rows == 0 ? plan.cluster_blocks() : 1;
 }
 
-// Those of hopper_plans() with no more blocks than multiprocessors, the best first.
-std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, int multiprocessors);
+// Those of hopper_plans() whose clusters all run at once, the best first.
+std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const HopperRoom& room);
 // And of them those that this device has room for.
 std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const Cuda& cuda);
 

@@ -23,8 +23,8 @@ HopperHeadTiles hopper_head_tiles(const ConvHead& head) {
   return tiles;
 }
 
-std::vector<HopperPlan> hopper_head_plans(const ConvHead& head, const HopperHeadTiles& tiles, int multiprocessors) {
-  std::vector<HopperPlan> plans = hopper_plans(head.conv, tiles.geometry, multiprocessors);
+std::vector<HopperPlan> hopper_head_plans(const ConvHead& head, const HopperHeadTiles& tiles, const HopperRoom& room) {
+  std::vector<HopperPlan> plans = hopper_plans(head.conv, tiles.geometry, room);
   std::erase_if(plans, [&](const HopperPlan& plan) {
     return tiles.rows * tiles.row_nodes > hopper_table_entries(kHopperTiles[plan.tile]);
   });

@@ -29,7 +29,7 @@ HopperHeadTiles hopper_head_tiles(const ConvHead& head);
 
 // Those of hopper_plans() whose blocks have room for the table, the best first. The model takes the end of a tile for one that
 // stores a map.
-std::vector<HopperPlan> hopper_head_plans(const ConvHead& head, const HopperHeadTiles& tiles, int multiprocessors);
+std::vector<HopperPlan> hopper_head_plans(const ConvHead& head, const HopperHeadTiles& tiles, const HopperRoom& room);
 
 // Every block that shares a tile has a part of the logit.
 inline int hopper_logit_parts(const ConvHead& head, const HopperPlan& plan) {

@@ -1,22 +1,23 @@
 #include "kernels/cuda/conv_hopper_plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <iterator>
 
 namespace mfs::core {
 namespace {
 
-// Clock cycles of an SM at sm_90's data-sheet rates; no measurement has tuned them yet.
+// Clock cycles of an SM. Rates of multiplication are the data sheet's; the others fit what the kernels of a whole network took
+// on an H100 (2026-11-26).
 constexpr double kMultipliesPerCycle = 4096;  // of one byte by another: dense int8 and fp8; f16 does half as many of two bytes
 constexpr double kFewColumnsEfficiency = 0.62;  // 64 columns: wgmma waits for shared memory
-constexpr double kL2BytesPerCycle = 41;         // of each SM, when all of them read
+constexpr double kL2BytesPerCycle = 3170;       // to all SMs together
 constexpr double kArrivingBytesPerCycle = 64;   // into one SM's shared memory, multicast or not
-constexpr double kFill = 2500;                  // launch, first loads
+constexpr double kFill = 4000;                  // launch, first loads
 constexpr double kTileOverhead = 900;           // sums out of the registers, the pipeline's start of the next tile
-constexpr double kClusterOverhead = 300;        // blocks of a cluster wait for each other
-constexpr double kExchangeOverhead = 1200;      // partial sums: two handshakes
+constexpr double kClusterOverhead = 400;        // of each block of a cluster, which waits for the others
+constexpr double kExchangeOverhead = 4500;      // partial sums: two handshakes
+constexpr double kLateResidual = 1200;          // waited for once per panel
 
 constexpr int kMostClusterBlocks = 4;  // with 8, many GPCs cannot use all of their SMs
 
@@ -38,21 +39,14 @@ void choose_pixels(const Conv& conv, HopperGeometry& g) {
 
 int steps_of(int channels, int depth) { return (channels + depth - 1) / depth; }
 
-// A cluster lies in one GPC, whose SMs are not always a multiple of four.
-int clusters_at_once(int multiprocessors, int blocks) {
-  constexpr int kSmsPerGpc = 16;
-  const int lost = blocks > 2 ? multiprocessors % kSmsPerGpc : 0;
-  return std::max(1, (multiprocessors - lost) / blocks);
-}
-
-double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, int multiprocessors) {
+// Of one tile, while so many blocks share L2.
+double tile_cycles(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, double active_blocks) {
   const HopperTileModel& tile = kHopperTiles[plan.tile];
-  const auto clusters = static_cast<double>(hopper_clusters(g, plan));
-  const double at_once = clusters_at_once(multiprocessors, plan.cluster_blocks());
+  const double l2 = std::min(kArrivingBytesPerCycle, kL2BytesPerCycle / active_blocks);
   const double a_bytes = kHopperRows * kHopperStepBytes, b_bytes = tile.columns * kHopperStepBytes;
   const double multiply = 1.0 * kHopperRows * tile.columns * kHopperStepBytes / kMultipliesPerCycle /
                           (tile.columns < 128 ? kFewColumnsEfficiency : 1);
-  const double read = (a_bytes / plan.cluster_columns + b_bytes / plan.cluster_rows) / kL2BytesPerCycle;
+  const double read = (a_bytes / plan.cluster_columns + b_bytes / plan.cluster_rows) / l2;
   const double step = std::max({multiply, read, (a_bytes + b_bytes) / kArrivingBytesPerCycle});
   const double steps = (g.steps + tile.splits - 1) / tile.splits;
   const double results = 1.0 * kHopperRows * tile.columns / tile.splits;
@@ -60,10 +54,18 @@ double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& pla
   const double copy = conv.copy_scale > 0 ? results : 0;  // bytes, as panels
   // A residual that does not fit ahead is waited for.
   const bool late = conv.residual && tile.columns / tile.splits > 64 * tile.buffers;
-  double finish = (panels * (conv.residual ? 2 : 1) + copy) / kL2BytesPerCycle + (late ? kExchangeOverhead : 0) + kTileOverhead;
-  if (tile.splits > 1) finish += kExchangeOverhead + 4.0 * results * (tile.splits - 1) / kL2BytesPerCycle;
-  if (plan.cluster_blocks() > 1) finish += kClusterOverhead;
-  return kFill + std::ceil(clusters / at_once) * (steps * step + finish);
+  double finish = (panels * (conv.residual ? 2 : 1) + copy) / l2 + (late ? kLateResidual : 0) + kTileOverhead;
+  if (tile.splits > 1) finish += kExchangeOverhead + 4.0 * results * (tile.splits - 1) / l2;
+  if (plan.cluster_blocks() > 1) finish += kClusterOverhead * plan.cluster_blocks();
+  return steps * step + finish;
+}
+
+double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, const HopperRoom& room) {
+  const std::int64_t clusters = hopper_clusters(g, plan), at_once = room.clusters(plan.cluster_blocks());
+  const auto cycles = [&](std::int64_t active) {
+    return active == 0 ? 0 : tile_cycles(conv, g, plan, static_cast<double>(active * plan.cluster_blocks()));
+  };
+  return kFill + static_cast<double>(clusters / at_once) * cycles(at_once) + cycles(clusters % at_once);
 }
 
 // Whether the type has kernels with this tile, and no part of a split sum is empty.
@@ -121,11 +123,15 @@ bool hopper_takes(const Conv& c) {
          (c.copy_scale == 0 || c.dst.c % 16 == 0) && c.residual_pitch % 8 == 0;
 }
 
-std::vector<HopperPlan> hopper_plans(const Conv& conv, int multiprocessors) {
-  return hopper_plans(conv, hopper_geometry(conv), multiprocessors);
+#if !MFS_HAVE_HOPPER
+HopperRoom hopper_room(const Cuda& cuda) { return undivided_room(cuda.multiprocessors); }
+#endif
+
+std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperRoom& room) {
+  return hopper_plans(conv, hopper_geometry(conv), room);
 }
 
-std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperGeometry& g, int multiprocessors) {
+std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperGeometry& g, const HopperRoom& room) {
   std::vector<HopperPlan> plans;
   for (int t = 0; t < static_cast<int>(std::size(kHopperTiles)); ++t) {
     if (!can_use(kHopperTiles[t], conv.dtype, g.steps)) continue;
@@ -136,7 +142,7 @@ std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperGeometry& g, 
         // The pixels that blocks fetch for each other are rows of the tile, or parts of its only one.
         const bool divides = g.tile_h == 1 || g.tile_h % columns == 0;
         if (plan.cluster_blocks() > kMostClusterBlocks || !divides) continue;
-        plan.cycles = estimate(conv, g, plan, multiprocessors);
+        plan.cycles = estimate(conv, g, plan, room);
         plans.push_back(plan);
       }
     }

@@ -202,7 +202,7 @@ TEST_CASE("conv_gate: where there is no kernel, and what does not fit") {
   CHECK(parts_with([](ConvGate& g) { g.residual_pitch = 148; }) == 0);
   CHECK(parts_with([](ConvGate& g) { g.conv.dtype = DType::kF32; }) == 0);
   CHECK(parts_with([](ConvGate& g) { g.conv.dst.c = 12; }) == 0);
-  CHECK(parts_with([](ConvGate& g) { g.conv.src.n = g.conv.dst.n = 16; }) == 0);  // more tiles than multiprocessors
+  CHECK(parts_with([](ConvGate& g) { g.conv.src.n = g.conv.dst.n = 64; }) == 0);  // more tiles than multiprocessors
   CHECK(parts_with([](ConvGate& g) { g.hidden = 100000; }) == 0);
   cuda.convolutions = ConvFamily::kPortable;
   CHECK(gate_parts(cuda, d.gate) == 0);
@@ -242,12 +242,12 @@ TEST_CASE("conv_gate: the network's") {
       true};
   const Cost all = cost(gate);
   CHECK(all.bytes_read == 2 * 128 * 128 * 256 * 2 + 256 * 2304 * 2 + 256 * 4 + 2 * 256 * 16 * 4);
-  const auto plans = hopper_gate_plans(gate, 132);
+  const auto plans = hopper_gate_plans(gate, undivided_room(132));
   REQUIRE(!plans.empty());
   CHECK(kHopperTiles[plans.front().tile].columns == 256);
   CHECK(hopper_clusters(hopper_geometry(gate.conv), plans.front()) * plans.front().cluster_blocks() == 128);
   gate.conv.src.n = gate.conv.dst.n = 2;
-  CHECK(hopper_gate_plans(gate, 132).empty());
+  CHECK(hopper_gate_plans(gate, undivided_room(132)).empty());
 }
 
 }  // namespace

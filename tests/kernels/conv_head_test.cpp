@@ -159,7 +159,7 @@ void run_plans(const Case& k, DType dtype, bool all, int step = 1) {
   small.device.multiprocessors = 1;
   const Data d(k, dtype);
   PackCache packs;
-  std::vector<HopperPlan> plans = hopper_head_plans(d.head, hopper_head_tiles(d.head), 1);
+  std::vector<HopperPlan> plans = hopper_head_plans(d.head, hopper_head_tiles(d.head), undivided_room(1));
   REQUIRE(!plans.empty());
   if (!all) plans.resize(1);
   for (const HopperPlan& plan : plans)
@@ -190,7 +190,7 @@ TEST_CASE("conv_head: the same bits in every order of events") {
     if (parts == 0) return;  // no Hopper GPU
     PackCache packs;
     const auto prepared = prepare_conv_head(backend.device, d.head, d.parameters, d.logit, "head", packs);
-    const auto plans = hopper_head_plans(d.head, hopper_head_tiles(d.head), backend.device.multiprocessors);
+    const auto plans = hopper_head_plans(d.head, hopper_head_tiles(d.head), undivided_room(backend.device.multiprocessors));
     const std::vector<double> logit =
         check_run(d, *prepared, backend, parts, hopper_own_columns(kHopperTiles[plans.front().tile]), 1);
     if (first.empty()) first = logit;
@@ -223,7 +223,7 @@ TEST_CASE("conv_head: what was measured for the convolution comes before the mod
   const Data d(kCases.front(), DType::kF16);
   if (logit_parts(cuda, d.head) == 0) return;
   PackCache packs;
-  const HopperPlan worst = hopper_head_plans(d.head, hopper_head_tiles(d.head), cuda.multiprocessors).back();
+  const HopperPlan worst = hopper_head_plans(d.head, hopper_head_tiles(d.head), undivided_room(cuda.multiprocessors)).back();
   HopperTuned entry{tuned_problem(d.head.conv), kHopperTiles[worst.tile], worst.cluster_rows, worst.cluster_columns};
   const HopperTable table{"", "", cuda.multiprocessors, {&entry, 1}};
   const auto algorithm = [&] { return prepare_conv_head(cuda, d.head, d.parameters, d.logit, "head", packs)->algorithm(); };
@@ -292,11 +292,11 @@ TEST_CASE("conv_head: the network's") {
     CHECK(tiles.geometry.tile_h == 2);
     CHECK(tiles.rows == 2);
     CHECK(tiles.row_nodes == (align_corners ? 7 : 10));
-    const auto plans = hopper_head_plans(head, tiles, 132);
+    const auto plans = hopper_head_plans(head, tiles, undivided_room(132));
     CHECK(kHopperTiles[plans.front().tile].columns == 128);
     CHECK(hopper_logit_parts(head, plans.front()) == 4);
     head.conv.src.n = head.conv.dst.n = head.conv.joined.n = 16;
-    CHECK(kHopperTiles[hopper_head_plans(head, hopper_head_tiles(head), 132).front().tile].columns == 256);
+    CHECK(kHopperTiles[hopper_head_plans(head, hopper_head_tiles(head), undivided_room(132)).front().tile].columns == 256);
     head.conv.src.n = head.conv.dst.n = head.conv.joined.n = 1;
   }
 }

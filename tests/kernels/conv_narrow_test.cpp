@@ -298,9 +298,10 @@ TEST_CASE("every plan of the Hopper family is exact in int8 and fp8") {
             std::ranges::copy(p.weights, weights), std::ranges::copy(p.joined_weights, joined), std::ranges::copy(p.bias, bias);
           };
           PackCache packs;
-          CHECK(hopper_plans(tuned_problem(p.conv), 1).size() == hopper_plans(p.conv, 1).size());
+          CHECK(hopper_plans(tuned_problem(p.conv), undivided_room(1)).size() ==
+                hopper_plans(p.conv, undivided_room(1)).size());
           CHECK(hopper_takes(tuned_problem(p.conv)));
-          for (const HopperPlan& plan : hopper_plans(p.conv, 1))
+          for (const HopperPlan& plan : hopper_plans(p.conv, undivided_room(1)))
             trial.run(backend, *prepare_hopper(p.conv, plan, parameters, "conv", packs));
         }
     }

@@ -273,7 +273,7 @@ void run_plans(const cases::ConvCase& k, Backend backend, int multiprocessors, b
   const Trial trial(k, DType::kF16, true, sums);
   backend.device.multiprocessors = multiprocessors;
   PackCache packs;
-  std::vector<HopperPlan> plans = hopper_plans(trial.problem, multiprocessors);
+  std::vector<HopperPlan> plans = hopper_plans(trial.problem, undivided_room(multiprocessors));
   if (!all) plans.resize(1);
   for (const HopperPlan& plan : plans)
     trial.run(backend, *prepare_hopper(trial.problem, plan, trial.parameters(), "conv", packs));
@@ -332,7 +332,7 @@ TEST_CASE("a measured choice comes before the model's, on the GPU it was measure
   };
   backend.device.convolutions = ConvFamily::kHopper;
   const int multiprocessors = backend.device.multiprocessors;
-  const HopperPlan worst = hopper_plans(trial.problem, multiprocessors).back();
+  const HopperPlan worst = hopper_plans(trial.problem, undivided_room(multiprocessors)).back();
   HopperTuned entry{tuned_problem(trial.problem), kHopperTiles[worst.tile], worst.cluster_rows, worst.cluster_columns};
   const std::string by_model = algorithm({});
   REQUIRE(worst.text() != by_model);
