@@ -45,28 +45,33 @@ def taps_on_grid(taps, photo_size, size):
     return (taps + 0.5) * ratio - 0.5
 
 
+def guidance_of_square(square, guidance):
+    """Squared distance to the nearest tap, a tensor of any shape -> the guidance map; all kinds are monotonic in it."""
+    kind, scale = guidance["kind"], guidance.get("scale", 1)
+    if kind == "gaussian":
+        value = torch.exp(-square / (2 * guidance["sigma"] ** 2))
+    elif kind == "gaussian_fwhm":
+        value = torch.exp(-4 * math.log(2) * square / guidance["sigma"] ** 2)
+    elif kind == "euclidean":
+        value = torch.sqrt(square).clamp(max=guidance["clip"]) / guidance["clip"]
+    elif kind == "disk":
+        value = (square <= guidance["radius"] ** 2).to(square.dtype)
+    else:
+        raise ValueError(f"mfs.preprocess: guidance kind {kind!r} is unknown")
+    return scale * value
+
+
 def guidance_map(taps, photo_size, size, guidance):
     """Taps (x, y) in photo pixels, sizes as (height, width), `guidance` of `mfs.preprocess` -> float32 1 x 1 x h x w, None for kind none."""
-    kind, scale = guidance["kind"], guidance.get("scale", 1)
-    if kind == "none":
+    if guidance["kind"] == "none":
         return None
     grid = taps_on_grid(taps, photo_size, size)
     if len(grid) == 0:
         raise ValueError("a guidance map needs at least one tap")
     dx = np.arange(size[1])[None, None, :] - grid[:, 0][:, None, None]
     dy = np.arange(size[0])[None, :, None] - grid[:, 1][:, None, None]
-    square = (dx * dx + dy * dy).min(axis=0)  # squared distance to the nearest tap; all kinds are monotonic in it
-    if kind == "gaussian":
-        value = np.exp(-square / (2 * guidance["sigma"] ** 2))
-    elif kind == "gaussian_fwhm":
-        value = np.exp(-4 * math.log(2) * square / guidance["sigma"] ** 2)
-    elif kind == "euclidean":
-        value = np.minimum(np.sqrt(square), guidance["clip"]) / guidance["clip"]
-    elif kind == "disk":
-        value = (square <= guidance["radius"] ** 2).astype(np.float64)
-    else:
-        raise ValueError(f"mfs.preprocess: guidance kind {kind!r} is unknown")
-    return torch.from_numpy((scale * value).astype(np.float32))[None, None]
+    square = (dx * dx + dy * dy).min(axis=0)
+    return guidance_of_square(torch.from_numpy(square), guidance).float()[None, None]
 
 
 def network_input(image, taps, preprocess, size=None):

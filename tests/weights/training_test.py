@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("tests/reference", "weights", "weights/training")]
 
 from average import average  # noqa: E402
+from device_scenes import DeviceBatches  # noqa: E402
 from make_checkpoint import make_network, save  # noqa: E402
 from network import Widths, network_from_safetensors  # noqa: E402
 from pieces import cut, join  # noqa: E402
@@ -142,6 +143,17 @@ class TrainingTest(unittest.TestCase):
         for words in ("6 photos of data", f"{STEPS} of {STEPS} steps", "start.safetensors", "| seed | 1 |"):
             self.assertIn(words, card)
 
+    def test_scenes_of_the_device_and_less_time(self):
+        """Resumed bit for bit, too; with a limit of time the schedule ends early, and what was trained is there."""
+        options = ["--batch", 2, "--size", 64, "--save-every", 3, "--compose-on-device", "--keep-statistics"]
+        self.train("device", *options)
+        self.killed_after("step 5 ", "device_parts", *options)
+        self.assertIn("resumed after step 3", self.train("device_parts", *options))
+        whole, parts = ((self.folder / out / "ema.safetensors").read_bytes() for out in ("device", "device_parts"))
+        self.assertEqual(whole, parts)
+        self.train("short", *options, "--minutes", 1e-4)
+        self.assertIn("1 of 1 steps", (self.folder / "short/ema.md").read_text())
+
     def test_the_papers_phases(self):
         """Skeleton: all but the fusion branch; late: fusion branch and head; jointly: everything. Rate 1e-8 on the sum."""
         changed = {"skeleton": {"conv1", "layer1", "layer3", "layer5"}, "late": {"init", "fusion", "layer5"}}
@@ -222,6 +234,34 @@ class TrainingTest(unittest.TestCase):
         batches = Batches(photos, 7, 2, [64, 72], 0, 0.5, lambda taps, size: np.zeros((1, size, size), np.float32))
         sizes = {batches[step]["image"].shape for step in range(12)}
         self.assertEqual(sizes, {(2, 64, 64, 3), (2, 72, 72, 3)})
+
+    def test_scenes_of_the_device_are_functions_of_seed_and_step(self):
+        photos = Photos([self.folder / "data"])
+        size, share = 64, 1.0
+        make = lambda seed: DeviceBatches(photos, seed, 4, [size], share, CONFIG["preprocess"], "cpu", side=96, processes=2)  # noqa: E731
+        first, second, other = make(3), make(3), make(4)
+        self.assertEqual((first.count, len(first.objects)), (6, 12))
+        seen = set()
+        for step in (5, 2):
+            x, target = first[step]
+            self.assertEqual((x.shape, target.shape, target.dtype), ((4, 4, size, size), (4, 1, size, size), torch.bool))
+            for a, b, c in zip((x, target), second[step], other[step]):
+                self.assertTrue(torch.equal(a, b))
+                self.assertFalse(torch.equal(a, c))
+            guidance = x[:, 3:].clone()
+            for n in range(4):
+                self.assertTrue(target[n].any())
+                # A tap lies on a pixel of the target.
+                self.assertEqual(guidance[n].max().item(), 1.0)
+                self.assertEqual(guidance[n][target[n]].max().item(), 1.0)
+                seen.add(target[n].sum().item())
+        self.assertGreater(len(seen), 4)
+
+    def test_photos_that_cannot_be_decoded_are_reported(self):
+        photos = Photos([self.folder / "data"])
+        photos.pairs[1] = (b"no image", photos.pairs[1][1])
+        with self.assertRaises(ValueError):
+            DeviceBatches(photos, 3, 4, [64], 0.5, CONFIG["preprocess"], "cpu", side=96, processes=2)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,17 @@ class Photos:
     def __len__(self):
         return len(self.pairs)
 
+    def load_pair(self, index):
+        """Returns (image, labels) at the photo's size."""
+        image, labels = (Image.open(io.BytesIO(content)) for content in self.pairs[index])
+        return np.asarray(image.convert("RGB")), np.asarray(labels).astype(np.uint8)
+
     def load(self, index):
-        """Returns (image, labels) at the photo's size, the next pair if that one has no object."""
+        """The same, the next pair if that one has no object."""
         while True:
-            image, labels = (Image.open(io.BytesIO(content)) for content in self.pairs[index % len(self)])
-            labels = np.asarray(labels).astype(np.uint8)
+            image, labels = self.load_pair(index % len(self))
             if labels.any():
-                return np.asarray(image.convert("RGB")), labels
+                return image, labels
             index += 1
 
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "reference"), str(ROOT / "weights")]
 
 from checkpoints import initialise, load_checkpoint, save_checkpoint  # noqa: E402
+from device_scenes import DeviceBatches  # noqa: E402
 from feature_cache import FeatureCache  # noqa: E402
 from network import Network, Widths  # noqa: E402
 from preprocess import guidance_map  # noqa: E402
@@ -62,11 +63,15 @@ def parse_arguments():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare scenes (0: none)")
+    parser.add_argument("--compose-on-device", action="store_true", help="photos and scenes in the device's memory (device_scenes.py)")
+    parser.add_argument("--minutes", type=float, help="shortens --steps, on the way, to what this time suffices for")
     parser.add_argument("--no-amp", dest="amp", action="store_false", help="float32 instead of bf16 mixed precision")
     args = parser.parse_args()
     args.freeze = args.freeze or ("backbone" if args.phase == "late" else "none")
     args.loss = args.loss or args.recipe
     args.batch = args.batch or (5 if args.recipe == "paper" else 16)
+    if args.compose_on_device and (args.cache or args.scenes or args.plain):
+        parser.error("--compose-on-device goes without --cache, --scenes and --plain")
     if args.cache and (args.freeze == "none" or not args.scenes or len(args.size or [0]) > 1):
         parser.error("--cache needs --freeze, --scenes and one size")
     return args
@@ -118,12 +123,12 @@ def make_optimiser(split, args):
     return torch.optim.AdamW(groups)
 
 
-def rate_factor(step, args):
-    """Learning rate at a step, relative to its peak."""
-    if args.recipe == "paper":
+def rate_factor(step, steps, recipe):
+    """Learning rate at a step of so many, relative to its peak."""
+    if recipe == "paper":
         return 1.0
-    warm_up = max(1, min(100, args.steps // 10))
-    progress = (step - warm_up) / max(1, args.steps - warm_up)
+    warm_up = max(1, min(100, steps // 10))
+    progress = min(1.0, (step - warm_up) / max(1, steps - warm_up))
     return (step + 1) / warm_up if step < warm_up else 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
 
 
@@ -180,10 +185,31 @@ def features_of(split, cache, batch, x, dtype):
     return cache.read(numbers, flips, dtype).to(x.device)
 
 
+def batches_of(args, photos, config, sizes, first):
+    """From step `first` on: (the batch as `Batches` has it or None, input, target)."""
+    if args.compose_on_device:
+        batches = DeviceBatches(photos, args.seed, args.batch, sizes, args.composites, config["preprocess"], args.device)
+        for step in range(first, args.steps):
+            yield None, *batches[step]
+        return
+
+    def guidance(taps, size):
+        if config["preprocess"]["guidance"]["kind"] == "none":
+            return np.zeros((0, size, size), np.float32)
+        return guidance_map(taps, (size, size), (size, size), config["preprocess"]["guidance"])[0].numpy()
+
+    batches = Batches(photos, args.seed, args.batch, sizes, args.scenes, args.composites, guidance, args.plain)
+    loader = torch.utils.data.DataLoader(batches, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers)
+    for batch in loader:
+        yield batch, *network_inputs(batch, config["preprocess"], args.device)
+
+
 def main():
+    began = time.monotonic()
     args = parse_arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
+    torch.backends.cudnn.benchmark = True
     torch.manual_seed(args.seed)
     config = json.loads(args.config.read_text())
     sizes = args.size or config["preprocess"]["size"][:1]
@@ -205,15 +231,8 @@ def main():
     optimiser = make_optimiser(split, args)
     first = load_checkpoint(args.out, args.device, network, average, optimiser)
 
-    def guidance(taps, size):
-        if config["preprocess"]["guidance"]["kind"] == "none":
-            return np.zeros((0, size, size), np.float32)
-        return guidance_map(taps, (size, size), (size, size), config["preprocess"]["guidance"])[0].numpy()
-
     photos = Photos(args.data)
     print(f"{len(photos)} photos, {len(split.trained_blocks)} blocks of the backbone trained", flush=True)
-    batches = Batches(photos, args.seed, args.batch, sizes, args.scenes, args.composites, guidance, args.plain)
-    loader = torch.utils.data.DataLoader(batches, batch_size=None, sampler=range(first, args.steps), num_workers=args.workers)
     cache = None
     if args.cache:
         shape = split.frozen_features(torch.zeros(1, network.in_channels, size, size, device=args.device)).shape[1:]
@@ -222,7 +241,7 @@ def main():
 
     def note(step):
         return {
-            "note": f"trained by weights/training/train.py, {step} of {args.steps} steps",
+            "note": f"trained by weights/training/train.py, {step} of {steps} steps",
             "data": f"{len(photos)} photos of {', '.join(folder.name for folder in args.data)}, "
             + ("as they are" if args.plain else f"composites {args.composites}"),
             "start": args.init.name,
@@ -231,11 +250,11 @@ def main():
             "seed": args.seed,
         }
 
-    started, recent = time.monotonic(), []
-    for step, batch in zip(range(first, args.steps), loader):
+    started, recent, steps = None, [], args.steps
+    for step, (batch, x, target) in zip(range(first, args.steps), batches_of(args, photos, config, sizes, first)):
+        started = started or time.monotonic()
         for group in optimiser.param_groups:
-            group["lr"] = group["peak_lr"] * rate_factor(step, args)
-        x, target = network_inputs(batch, config["preprocess"], args.device)
+            group["lr"] = group["peak_lr"] * rate_factor(step, steps, args.recipe)
         features = features_of(split, cache, batch, x, dtype)
         with torch.autocast(args.device.split(":")[0], torch.bfloat16, enabled=args.amp):
             logit = split(features, x)
@@ -245,13 +264,20 @@ def main():
         nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimiser.step()
         update_average(average, network, step, args.ema)
-        recent.append(loss.item())
-        if (step + 1) % args.log_every == 0 or step + 1 == args.steps:
-            rate = (time.monotonic() - started) / (step + 1 - first)
-            print(f"step {step + 1} loss {np.mean(recent):.6f} ({rate:.2f} s/step)", flush=True)
+        recent.append(loss.detach())
+        done = step + 1
+        if done % args.log_every == 0 or done == steps:
+            mean = torch.stack(recent).double().mean().item()
+            now = time.monotonic()
+            rate = (now - started) / (done - first)
+            if args.minutes:
+                steps = min(args.steps, done + max(0, int((began + 60 * args.minutes - now) / rate)))
+            print(f"step {done} of {steps} loss {mean:.6f} ({rate:.2f} s/step)", flush=True)
             recent = []
-        if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
-            save_checkpoint(args.out, step + 1, network, average, optimiser, config, note(step + 1))
+        if done % args.save_every == 0 or done == steps:
+            save_checkpoint(args.out, done, network, average, optimiser, config, note(done))
+        if done == steps:
+            break
 
 
 if __name__ == "__main__":
