@@ -6,9 +6,11 @@
 Exit status 77 without PyTorch: skipped.
 """
 
+import argparse
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 import tarfile
@@ -36,7 +38,7 @@ from preprocess import predict  # noqa: E402
 from safetensors_file import load_safetensors, save_safetensors  # noqa: E402
 from scenes import Batches, Photos, make_scene  # noqa: E402
 from split_network import SplitNetwork  # noqa: E402
-from train import loss_of  # noqa: E402
+from train import loss_of, rate_factor  # noqa: E402
 
 INFER = ""
 SIZE = 64
@@ -148,11 +150,24 @@ class TrainingTest(unittest.TestCase):
         options = ["--batch", 2, "--size", 64, "--save-every", 3, "--compose-on-device", "--keep-statistics"]
         self.train("device", *options)
         self.killed_after("step 5 ", "device_parts", *options)
-        self.assertIn("resumed after step 3", self.train("device_parts", *options))
+        self.assertIn("resumed after step", self.train("device_parts", *options))
         whole, parts = ((self.folder / out / "ema.safetensors").read_bytes() for out in ("device", "device_parts"))
         self.assertEqual(whole, parts)
         self.train("short", *options, "--minutes", 1e-4)
-        self.assertIn("1 of 1 steps", (self.folder / "short/ema.md").read_text())
+        self.assertIn(f"1 of {STEPS} steps, 0.0001 minutes", (self.folder / "short/ema.md").read_text())
+        again = subprocess.run(self.command("short", *options, "--minutes", 1), cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("short has a run already", again.stderr)
+
+    def test_the_rate_falls_with_the_steps_or_with_the_clock(self):
+        args = argparse.Namespace(recipe="mfs", steps=1000, minutes=None)
+        self.assertAlmostEqual(rate_factor(49, args, 0), 0.5)
+        self.assertAlmostEqual(rate_factor(550, args, 1e9), 0.01 + 0.99 / 2)
+        args.minutes = 2
+        rates = [rate_factor(step, args, step * 0.5) for step in range(241)]
+        self.assertEqual(sorted(rates[99:], reverse=True), rates[99:])
+        self.assertLess(rates[10], 0.2)
+        self.assertAlmostEqual(rates[240], 0.01)
 
     def test_the_papers_phases(self):
         """Skeleton: all but the fusion branch; late: fusion branch and head; jointly: everything. Rate 1e-8 on the sum."""
@@ -235,33 +250,47 @@ class TrainingTest(unittest.TestCase):
         sizes = {batches[step]["image"].shape for step in range(12)}
         self.assertEqual(sizes, {(2, 64, 64, 3), (2, 72, 72, 3)})
 
+    def device_batches(self, photos, seed, sizes=(64,), share=1.0, batch=4):
+        return DeviceBatches(photos, seed, batch, list(sizes), share, CONFIG["preprocess"], "cpu", side=96, processes=2)
+
     def test_scenes_of_the_device_are_functions_of_seed_and_step(self):
         photos = Photos([self.folder / "data"])
-        size, share = 64, 1.0
-        make = lambda seed: DeviceBatches(photos, seed, 4, [size], share, CONFIG["preprocess"], "cpu", side=96, processes=2)  # noqa: E731
-        first, second, other = make(3), make(3), make(4)
+        first, second, other = (self.device_batches(photos, seed) for seed in (3, 3, 4))
         self.assertEqual((first.count, len(first.objects)), (6, 12))
-        seen = set()
         for step in (5, 2):
             x, target = first[step]
-            self.assertEqual((x.shape, target.shape, target.dtype), ((4, 4, size, size), (4, 1, size, size), torch.bool))
+            self.assertEqual((x.shape, target.shape, target.dtype), ((4, 4, 64, 64), (4, 1, 64, 64), torch.bool))
             for a, b, c in zip((x, target), second[step], other[step]):
                 self.assertTrue(torch.equal(a, b))
                 self.assertFalse(torch.equal(a, c))
-            guidance = x[:, 3:].clone()
-            for n in range(4):
-                self.assertTrue(target[n].any())
-                # A tap lies on a pixel of the target.
-                self.assertEqual(guidance[n].max().item(), 1.0)
-                self.assertEqual(guidance[n][target[n]].max().item(), 1.0)
-                seen.add(target[n].sum().item())
-        self.assertGreater(len(seen), 4)
+        self.assertEqual({tuple(self.device_batches(photos, 3, (64, 72))[step][0].shape) for step in range(12)}, {(4, 4, 64, 64), (4, 4, 72, 72)})
+        numbers = torch.cat([first.photo_numbers(step) for step in range(3)])
+        self.assertEqual([sorted(numbers[i : i + 6].tolist()) for i in (0, 6)], [list(range(6))] * 2)
+
+    def test_scenes_of_the_device_have_image_target_and_tap_in_one_place(self):
+        """Objects of the data have one colour on noise, so a target that lies elsewhere is not of one colour."""
+        photos = Photos([self.folder / "data"])
+        for share in (0.0, 1.0):
+            batches = self.device_batches(photos, 5, (96,), share, batch=8)
+            for step in range(6):
+                x, target = batches[step]
+                # What is left of targets three pixels inside of their outlines.
+                inside = 1 - torch.nn.functional.max_pool2d(1 - target.float(), 7, 1, 3)
+                for n in range(8):
+                    self.assertTrue(target[n].any())
+                    self.assertEqual(x[n, 3:][target[n]].max().item(), 1.0)  # a tap lies on a pixel of the target
+                    colours = x[n, :3][:, inside[n, 0] > 0]
+                    if colours.shape[1] > 1:
+                        self.assertLess(colours.std(dim=1).max().item(), 0.3)
 
     def test_photos_that_cannot_be_decoded_are_reported(self):
         photos = Photos([self.folder / "data"])
         photos.pairs[1] = (b"no image", photos.pairs[1][1])
-        with self.assertRaises(ValueError):
-            DeviceBatches(photos, 3, 4, [64], 0.5, CONFIG["preprocess"], "cpu", side=96, processes=2)
+        with self.assertRaisesRegex(ValueError, "photo 1: cannot identify"):
+            self.device_batches(photos, 3)
+        photos.load_pair = lambda number: os._exit(1)
+        with self.assertRaisesRegex(ValueError, "was killed"):
+            self.device_batches(photos, 3)
 
 
 if __name__ == "__main__":

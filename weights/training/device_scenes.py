@@ -1,8 +1,9 @@
 """Training batches composed on the device that trains, for GPUs that train faster than processes prepare scenes.
 
 The kinds of scenes are those of scenes.py: photos cropped around their objects, pasted objects in front or behind, two photos
-beside each other, changed colours, mirrored, simulated taps. All photos lie decoded in the device's memory, stretched to a square.
-Scenes are drawn at twice the size, without soft edges, and averaged down. A batch is a function of the seed and the step.
+beside each other, changed colours, mirrored, simulated taps. An object is pasted at one random place, and left out if it does not
+fit there. All photos lie decoded in the device's memory, stretched to a square. Scenes are drawn at twice the size, without soft
+edges, and averaged down. On one kind of device, a batch is a function of the seed, the step and the settings.
 """
 
 import mmap
@@ -32,6 +33,7 @@ from scenes import (
     resize,
 )
 
+PHOTO_SIDE = 352  # at least, of photos in memory: no photo of the training data is larger
 SECOND_PHOTO = 64  # added to the labels of a photo set beside
 PASTED = 128  # label of the first pasted object
 LABELS = 256
@@ -40,7 +42,8 @@ LUMA = (0.299, 0.587, 0.114)
 
 def decode_photos(photos, side, processes):
     """All photos as uint8 N x 3 x side x side and N x side x side, and their objects as rows of int64 (photo, label) and float
-    (top, bottom, left, right), shares of the side. Photos without an object are left out."""
+    (top, bottom, left, right), shares of the side. Photos without an object are left out. Needs twice the result's memory.
+    Raises ValueError when a photo cannot be decoded, or has more objects than labels are for."""
     count, pixels = len(photos), side * side
     memory = mmap.mmap(-1, count * 4 * pixels)  # shared with the processes
     planes = np.frombuffer(memory, np.uint8).reshape(count, 4, side, side)
@@ -50,33 +53,45 @@ def decode_photos(photos, side, processes):
         labels = resize(labels, side, side, Image.Resampling.NEAREST)
         planes[number, :3] = resize(image, side, side, Image.Resampling.BILINEAR).transpose(2, 0, 1)
         planes[number, 3] = labels
+        if labels.max() >= SECOND_PHOTO:
+            raise ValueError(f"more than {SECOND_PHOTO - 1} objects")
         for label in np.unique(labels[labels > 0]):
             yield (number, int(label), *(float(v) / side for v in bounding_box(labels == label)))
 
-    def work(numbers, results):
-        rows = None  # should anything fail
-        try:
-            rows = [row for number in numbers for row in decode(number)]
-        finally:
-            results.put(rows)
+    def work(numbers, result):
+        rows = []
+        for number in numbers:
+            try:
+                rows += decode(number)
+            except (OSError, ValueError) as error:
+                result.send(f"photo {number}: {error}")
+                return
+        result.send(rows)
 
     context = multiprocessing.get_context("fork")
-    results = context.SimpleQueue()
-    workers = [context.Process(target=work, args=(range(i, count, processes), results)) for i in range(processes)]
-    for worker in workers:
+    workers = []
+    for i in range(processes):
+        receiver, sender = context.Pipe(duplex=False)
+        worker = context.Process(target=work, args=(range(i, count, processes), sender))
         worker.start()
-    parts = [results.get() for _ in workers]
-    for worker in workers:
+        sender.close()  # here: the pipe ends when the process does
+        workers.append((worker, receiver))
+    rows = []
+    for worker, receiver in workers:
+        try:
+            part = receiver.recv()
+        except EOFError:
+            part = "a process that decodes photos was killed"
         worker.join()
-    if None in parts:
-        raise ValueError("a photo or mask could not be decoded")
-    rows = sorted(row for part in parts for row in part)
+        if isinstance(part, str):
+            raise ValueError(part)
+        rows += part
+    rows.sort()
     kept = np.unique([row[0] for row in rows])
     place = {number: i for i, number in enumerate(kept)}
     numbers = torch.tensor([(place[row[0]], row[1]) for row in rows])
     boxes = torch.tensor([row[2:] for row in rows], dtype=torch.float32)
-    planes = planes[kept]
-    return torch.from_numpy(planes[:, :3].copy()), torch.from_numpy(planes[:, 3].copy()), numbers, boxes
+    return torch.from_numpy(planes[kept, :3]), torch.from_numpy(planes[kept, 3]), numbers, boxes
 
 
 def box_around_all(owners, boxes, count):
@@ -102,12 +117,15 @@ def where(choice, yes, no):
 
 
 class DeviceBatches:
-    """Iterating over steps: (input N x 4 x S x S, target N x 1 x S x S) on the device, as of `network_inputs` in train.py."""
+    """Item `step`: (input N x 4 x S x S, without guidance map N x 3 x S x S; target N x 1 x S x S) on the device, as of
+    `network_inputs` in train.py."""
 
-    def __init__(self, photos, seed, batch, sizes, composite_share, preprocess, device, side=352, processes=0):
+    def __init__(self, photos, seed, batch, sizes, composite_share, preprocess, device, side=0, processes=0):
         self.seed, self.batch, self.sizes, self.composite_share = seed, batch, sizes, composite_share
         self.preprocess, self.device = preprocess, device
-        images, labels, numbers, boxes = decode_photos(photos, side, processes or os.cpu_count())
+        images, labels, numbers, boxes = decode_photos(
+            photos, side or max(PHOTO_SIDE, *sizes), processes or len(os.sched_getaffinity(0))
+        )
         self.images, self.labels, self.objects, self.boxes = (t.to(device) for t in (images, labels, numbers, boxes))
         self.count = len(self.images)
         self.around = box_around_all(numbers[:, 0], boxes, self.count).to(device)
@@ -211,6 +229,9 @@ class DeviceBatches:
 
         areas = self.areas(labels)[:, 1:]
         lot = torch.where(areas >= MIN_OBJECT_SHARE, self.uniform(*areas.shape) + 1, areas)
+        # Objects so small that none was seen: the largest label.
+        unseen = lot.amax(dim=1) == 0
+        lot = where(unseen, F.one_hot(labels.flatten(1).amax(dim=1).long() - 1, lot.shape[1]).to(lot.dtype), lot)
         target = labels == (lot.argmax(dim=1) + 1)[:, None, None]
         target = F.avg_pool2d(target[:, None].float(), 2)[:, 0] >= 0.5
         image = self.change_colours(F.avg_pool2d(image, 2))
@@ -237,6 +258,7 @@ class DeviceBatches:
         square = squares(*place_of(tap))
         more, both = self.chance(MORE_TAPS_SHARE), self.chance(0.5)
         for index, chosen in ((1, more), (2, more & both)):
+            chosen = chosen & (area > index)
             square = where(chosen, torch.minimum(square, squares(*place_of(anywhere[:, index]))), square)
         return square
 

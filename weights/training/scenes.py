@@ -57,7 +57,7 @@ class Photos:
         return np.asarray(image.convert("RGB")), np.asarray(labels).astype(np.uint8)
 
     def load(self, index):
-        """The same, the next pair if that one has no object."""
+        """Returns (image, labels) at the photo's size, of the next pair if that one has no object."""
         while True:
             image, labels = self.load_pair(index % len(self))
             if labels.any():

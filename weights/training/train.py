@@ -1,6 +1,6 @@
 """Trains a network for one-click segmentation.
 
-Resumes from OUT/last.pt if that exists; the data, the losses and the weights are then those of an uninterrupted run.
+Resumes from OUT/last.pt if that exists; on a CPU, the data, the losses and the weights are then those of an uninterrupted run.
 OUT/ema.safetensors always holds the averaged weights of the latest checkpoint in the format of the library.
 """
 
@@ -64,7 +64,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare scenes (0: none)")
     parser.add_argument("--compose-on-device", action="store_true", help="photos and scenes in the device's memory (device_scenes.py)")
-    parser.add_argument("--minutes", type=float, help="shortens --steps, on the way, to what this time suffices for")
+    parser.add_argument("--minutes", type=float, help="ends the schedule after this time if --steps do not end it before")
     parser.add_argument("--no-amp", dest="amp", action="store_false", help="float32 instead of bf16 mixed precision")
     args = parser.parse_args()
     args.freeze = args.freeze or ("backbone" if args.phase == "late" else "none")
@@ -123,13 +123,15 @@ def make_optimiser(split, args):
     return torch.optim.AdamW(groups)
 
 
-def rate_factor(step, steps, recipe):
-    """Learning rate at a step of so many, relative to its peak."""
-    if recipe == "paper":
+def rate_factor(step, args, elapsed):
+    """Learning rate at a step, relative to its peak; elapsed: seconds since the run began."""
+    if args.recipe == "paper":
         return 1.0
-    warm_up = max(1, min(100, steps // 10))
-    progress = min(1.0, (step - warm_up) / max(1, steps - warm_up))
-    return (step + 1) / warm_up if step < warm_up else 0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2
+    warm_up = max(1, min(100, args.steps // 10))
+    progress = max(0.0, (step - warm_up) / max(1, args.steps - warm_up))
+    if args.minutes:
+        progress = min(1.0, max(progress, elapsed / (60 * args.minutes)))
+    return min(1.0, (step + 1) / warm_up) * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
 
 
 def loss_of(logit, target, kind, align_corners):
@@ -209,7 +211,7 @@ def main():
     args = parse_arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = args.device != "cpu"  # which then adds up in an order of its own
     torch.manual_seed(args.seed)
     config = json.loads(args.config.read_text())
     sizes = args.size or config["preprocess"]["size"][:1]
@@ -230,6 +232,8 @@ def main():
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = make_optimiser(split, args)
     first = load_checkpoint(args.out, args.device, network, average, optimiser)
+    if first and args.minutes:
+        sys.exit(f"error: {args.out} has a run already, and one with --minutes cannot go on")
 
     photos = Photos(args.data)
     print(f"{len(photos)} photos, {len(split.trained_blocks)} blocks of the backbone trained", flush=True)
@@ -241,20 +245,23 @@ def main():
 
     def note(step):
         return {
-            "note": f"trained by weights/training/train.py, {step} of {steps} steps",
+            "note": f"trained by weights/training/train.py, {step} of {args.steps} steps"
+            + (f", {args.minutes:g} minutes" if args.minutes else ""),
             "data": f"{len(photos)} photos of {', '.join(folder.name for folder in args.data)}, "
-            + ("as they are" if args.plain else f"composites {args.composites}"),
+            + ("as they are" if args.plain else f"composites {args.composites}")
+            + (", composed on the device" if args.compose_on_device else ""),
             "start": args.init.name,
             "recipe": f"{args.recipe}, loss {args.loss}, phase {args.phase}, frozen {args.freeze}, sides {sizes}, "
             f"batch {args.batch}, rates {args.lr:.3g} and {args.backbone_lr:.3g}, average {args.ema}",
             "seed": args.seed,
         }
 
-    started, recent, steps = None, [], args.steps
+    started, recent = None, []
     for step, (batch, x, target) in zip(range(first, args.steps), batches_of(args, photos, config, sizes, first)):
-        started = started or time.monotonic()
+        now = time.monotonic()
+        started = started or now
         for group in optimiser.param_groups:
-            group["lr"] = group["peak_lr"] * rate_factor(step, steps, args.recipe)
+            group["lr"] = group["peak_lr"] * rate_factor(step, args, now - began)
         features = features_of(split, cache, batch, x, dtype)
         with torch.autocast(args.device.split(":")[0], torch.bfloat16, enabled=args.amp):
             logit = split(features, x)
@@ -266,17 +273,15 @@ def main():
         update_average(average, network, step, args.ema)
         recent.append(loss.detach())
         done = step + 1
-        if done % args.log_every == 0 or done == steps:
+        last = done == args.steps or (args.minutes and time.monotonic() - began >= 60 * args.minutes)
+        if done % args.log_every == 0 or last:
             mean = torch.stack(recent).double().mean().item()
-            now = time.monotonic()
-            rate = (now - started) / (done - first)
-            if args.minutes:
-                steps = min(args.steps, done + max(0, int((began + 60 * args.minutes - now) / rate)))
-            print(f"step {done} of {steps} loss {mean:.6f} ({rate:.2f} s/step)", flush=True)
+            rate = (time.monotonic() - started) / (done - first)
+            print(f"step {done} loss {mean:.6f} ({rate:.2f} s/step)", flush=True)
             recent = []
-        if done % args.save_every == 0 or done == steps:
+        if done % args.save_every == 0 or last:
             save_checkpoint(args.out, done, network, average, optimiser, config, note(done))
-        if done == steps:
+        if last:
             break
 
 
