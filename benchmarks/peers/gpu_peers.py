@@ -14,7 +14,7 @@ Every engine runs from the normalised input to the logit, in f16 or bf16, channe
     XLA               JAX, compiled for static shapes, pyramid head rewritten; where this Python has JAX and that has the device
     MFS               mfs_cuda_network_bench, kernels in the CUDA graph; before and after all others
 
-Nothing is timed before its probabilities have come close to those of the f32 reference; XLA's logits must also be PyTorch's.
+Nothing is timed before its probabilities, most of them neither 0 nor 1, have come close to those of the f32 reference; XLA's logits must also be PyTorch's.
 XLA has no events to be timed by: its figure is the wall time of runs in a row, divided by their number. Prints a Markdown table.
 With --device cpu everything but the graphs and MFS runs, torch.compile only as far as tracing: a check of this script.
 """
@@ -271,6 +271,8 @@ def measure_batch(options, batch, rows):
     reference_network = fold_batch_norm(network_from_safetensors(options.weights)[0]).to(options.device)
     reference = torch.sigmoid(reference_network(x32[:1].to(options.device)))
     del reference_network
+    if ((reference > 0.01) & (reference < 0.99)).float().mean() < 0.1:
+        sys.exit("gpu_peers.py: these weights make nearly all probabilities 0 or 1, which tells nothing")
     for name, make in engines(options).items():
         try:
             run = make(network, x)

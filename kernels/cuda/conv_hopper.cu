@@ -1,4 +1,4 @@
-// Convolutions of the Hopper family whose result is a map.
+// Convolutions of the Hopper family whose result is a map, and the room that a GPU has for the family.
 #include "kernels/cuda/conv_family.h"
 #include "kernels/cuda/conv_hopper_kernels.h"
 
@@ -21,16 +21,16 @@ class HopperMap final : public PreparedConv<Cuda> {
 
 }  // namespace
 
+// Every kernel of the family fills an SM, so one speaks for all.
 HopperRoom hopper_room(const Cuda& cuda) {
-  // All kernels fill an SM.
-  const auto at_once = [&](int blocks, int undivided) {
+  const HopperRoom undivided = undivided_room(cuda.multiprocessors);
+  const auto at_once = [&](int blocks) {
     const HopperPlan plan{.cluster_rows = blocks};
     int clusters = 0;
     const Status s = hopper_clusters_at_once(cuda, hopper_kernel<HopperEnd::kMap>(DType::kF16, plan), plan, clusters);
-    return s && clusters > 0 ? clusters : undivided;
+    return s && clusters > 0 ? std::min(clusters, undivided.clusters(blocks)) : undivided.clusters(blocks);
   };
-  const HopperRoom whole = undivided_room(cuda.multiprocessors);
-  return {whole.ones, at_once(2, whole.pairs), at_once(4, whole.fours)};
+  return {undivided.ones, at_once(2), at_once(4)};
 }
 
 std::shared_ptr<const PreparedConv<Cuda>> prepare_hopper(const Conv& conv, const HopperPlan& plan,

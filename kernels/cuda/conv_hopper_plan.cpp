@@ -8,7 +8,7 @@ namespace mfs::core {
 namespace {
 
 // Clock cycles of an SM. Rates of multiplication are the data sheet's; the others fit what the kernels of a whole network took
-// on an H100 (2026-11-26).
+// on an H100 (mfs_cuda_network_bench --steps, 2026-11-26).
 constexpr double kMultipliesPerCycle = 4096;  // of one byte by another: dense int8 and fp8; f16 does half as many of two bytes
 constexpr double kFewColumnsEfficiency = 0.62;  // 64 columns: wgmma waits for shared memory
 constexpr double kL2BytesPerCycle = 3170;       // to all SMs together
@@ -17,7 +17,7 @@ constexpr double kFill = 4000;                  // launch, first loads
 constexpr double kTileOverhead = 900;           // sums out of the registers, the pipeline's start of the next tile
 constexpr double kClusterOverhead = 400;        // of each block of a cluster, which waits for the others
 constexpr double kExchangeOverhead = 4500;      // partial sums: two handshakes
-constexpr double kLateResidual = 1200;          // waited for once per panel
+constexpr double kLateResidual = 1200;          // the panels of it that did not fit ahead
 
 constexpr int kMostClusterBlocks = 4;  // with 8, many GPCs cannot use all of their SMs
 

@@ -2,11 +2,11 @@
 // measured comes before it (conv_hopper_tuned.h).
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "kernels/conv.h"
+#include "kernels/cuda/conv_hopper_room.h"
 
 namespace mfs::core {
 
@@ -64,18 +64,6 @@ constexpr bool hopper_has_tile(bool fp8, const HopperTileModel& tile) { return !
 
 // Whether the family can do it: f16, bf16, int8 or fp8, the channels of everything a multiple of 16 bytes.
 bool hopper_takes(const Conv& conv);
-
-// How many clusters of one, two and four blocks run at once. A cluster lies in one GPC, whose SMs may be no multiple of four.
-struct HopperRoom {
-  int ones, pairs, fours;
-
-  int clusters(int blocks) const { return blocks == 1 ? ones : blocks == 2 ? pairs : fours; }
-};
-constexpr HopperRoom undivided_room(int multiprocessors) {
-  return {multiprocessors, std::max(1, multiprocessors / 2), std::max(1, multiprocessors / 4)};
-}
-// As the device says; where it says nothing, undivided.
-HopperRoom hopper_room(const Cuda& cuda);
 
 // All plans, by the model the best first. The second for other tiles than hopper_geometry()'s.
 std::vector<HopperPlan> hopper_plans(const Conv& conv, const HopperRoom& room);

@@ -1,13 +1,14 @@
 #include "kernels/cuda/conv_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 namespace mfs::core {
 namespace {
 
 // Clock cycles of an SM. The instruction rate is sm_80's, the rest fits what a whole network's kernels took on an H100
-// (2026-11-26).
+// (mfs_cuda_network_bench --steps, 2026-11-26).
 constexpr double kMultiplyAddsPerCycle = 1024;
 constexpr double kLaunch = 2500;
 constexpr double kBlockOverhead = 1500;         // filling the pipeline
@@ -29,7 +30,8 @@ double estimate(const ConvTileModel& tile, const ConvSize& size, int splits, int
   const auto together = static_cast<double>(std::min<std::int64_t>(per_sm, resident));
   const double overhead = kBlockOverhead + kResultOverhead * tile.rows * tile.columns;
   const double step_of_all = std::max(together * step, kStepLatency);
-  double cycles = kLaunch + static_cast<double>(per_sm) / together * (steps * step_of_all + overhead);
+  const double rounds = static_cast<double>(per_sm) / together;
+  double cycles = kLaunch + std::ceil(rounds) * steps * step_of_all + rounds * overhead;
   if (splits > 1)
     cycles += kSumLaunch + static_cast<double>(size.rows) * size.columns * 4 * (splits + 1) / kPartialBytesPerCycle;
   return cycles;

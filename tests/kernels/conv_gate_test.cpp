@@ -246,6 +246,8 @@ TEST_CASE("conv_gate: the network's") {
   REQUIRE(!plans.empty());
   CHECK(kHopperTiles[plans.front().tile].columns == 256);
   CHECK(hopper_clusters(hopper_geometry(gate.conv), plans.front()) * plans.front().cluster_blocks() == 128);
+  // Of 128 tiles, in clusters that GPCs have no room for all at once, none.
+  for (const HopperPlan& plan : hopper_gate_plans(gate, {132, 60, 30})) CHECK(plan.cluster_blocks() == 1);
   gate.conv.src.n = gate.conv.dst.n = 2;
   CHECK(hopper_gate_plans(gate, undivided_room(132)).empty());
 }

@@ -190,7 +190,7 @@ TEST_CASE("conv_head: the same bits in every order of events") {
     if (parts == 0) return;  // no Hopper GPU
     PackCache packs;
     const auto prepared = prepare_conv_head(backend.device, d.head, d.parameters, d.logit, "head", packs);
-    const auto plans = hopper_head_plans(d.head, hopper_head_tiles(d.head), undivided_room(backend.device.multiprocessors));
+    const auto plans = hopper_head_plans(d.head, hopper_head_tiles(d.head), hopper_room(backend.device));
     const std::vector<double> logit =
         check_run(d, *prepared, backend, parts, hopper_own_columns(kHopperTiles[plans.front().tile]), 1);
     if (first.empty()) first = logit;
@@ -223,7 +223,7 @@ TEST_CASE("conv_head: what was measured for the convolution comes before the mod
   const Data d(kCases.front(), DType::kF16);
   if (logit_parts(cuda, d.head) == 0) return;
   PackCache packs;
-  const HopperPlan worst = hopper_head_plans(d.head, hopper_head_tiles(d.head), undivided_room(cuda.multiprocessors)).back();
+  const HopperPlan worst = hopper_head_plans(d.head, hopper_head_tiles(d.head), hopper_room(cuda)).back();
   HopperTuned entry{tuned_problem(d.head.conv), kHopperTiles[worst.tile], worst.cluster_rows, worst.cluster_columns};
   const HopperTable table{"", "", cuda.multiprocessors, {&entry, 1}};
   const auto algorithm = [&] { return prepare_conv_head(cuda, d.head, d.parameters, d.logit, "head", packs)->algorithm(); };

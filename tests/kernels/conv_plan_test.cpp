@@ -45,11 +45,12 @@ TEST_CASE("conv_plan: the choice for the network's shapes") {
     int multiprocessors, shared;
     const char* choice;
   };
+  // Only the H100's have been measured.
   const Case cases[] = {
       {{4096, 256, 36}, 132, kH100, "mma 128x64, split 2"}, {{4096, 1024, 4}, 132, kH100, "mma 128x128"},
       {{4096, 512, 72}, 132, kH100, "mma 128x128"},         {{65536, 256, 36}, 132, kH100, "mma 128x128"},
       {{36, 512, 36}, 132, kH100, "mma 64x64, split 8"},    {{4096, 1024, 4}, 108, kA100, "mma 64x64"},
-      {{65536, 256, 36}, 108, kA100, "mma 128x64"},         {{4096, 512, 72}, 108, kA100, "mma 64x64"},
+      {{65536, 256, 36}, 108, kA100, "mma 128x64"},         {{4096, 512, 72}, 108, kA100, "mma 128x64, split 3"},
       {{65536, 64, 9}, 132, kSmall, "mma 64x64"},
   };
   for (const Case& c : cases) {

@@ -332,7 +332,7 @@ TEST_CASE("a measured choice comes before the model's, on the GPU it was measure
   };
   backend.device.convolutions = ConvFamily::kHopper;
   const int multiprocessors = backend.device.multiprocessors;
-  const HopperPlan worst = hopper_plans(trial.problem, undivided_room(multiprocessors)).back();
+  const HopperPlan worst = hopper_plans(trial.problem, hopper_room(backend.device)).back();
   HopperTuned entry{tuned_problem(trial.problem), kHopperTiles[worst.tile], worst.cluster_rows, worst.cluster_columns};
   const std::string by_model = algorithm({});
   REQUIRE(worst.text() != by_model);

@@ -53,7 +53,9 @@ Status clusters_at_once(const LaunchShape& shape, int, void (*kernel)(Params...)
   if (Status s = cuda_status(allow_shared_memory(reinterpret_cast<const void*>(kernel), shape.shared_bytes), shape); !s)
     return s;
   const LaunchConfig launch(nullptr, shape);
-  return cuda_status(cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config), shape);
+  const cudaError_t error = cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config);
+  if (error != cudaSuccess) cudaGetLastError();  // or the caller's next launch seems to have failed
+  return cuda_status(error, shape);
 }
 
 #else

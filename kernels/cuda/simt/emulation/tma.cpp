@@ -106,7 +106,7 @@ void tma_store(const TensorMap& map, const void* from_shared, const int* c, int 
   maybe_yield(site);
   Thread& t = current();
   const Box box = make_box(map, c, rank, "tma_store", site);
-  // sm_90 stops with an illegal instruction.
+  // CUDA documents that a store cannot begin before the tensor; sm_90 then stops with an illegal instruction.
   for (int i = 0; i < rank; ++i)
     if (c[i] < 0) fail(site, "tma_store: coordinate %d is %d, before the tensor", i, c[i]);
   check_shared_box(box, from_shared, "tma_store", site);
