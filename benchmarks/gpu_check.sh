@@ -129,13 +129,16 @@ bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|ba
 detail photo_operations '^(left out|preprocess|upsample|cut|overlay|background)'
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
-small='--test-case=max_pool*,conv with*,conv_gate*,conv_head*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*,stem*,sums*'
+# racecheck does without conv_gate: it does not follow the mbarriers by which that kernel's blocks hand each other sums (H100, 13.0).
+small='max_pool*,conv with*,conv_head*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*,stem*,sums*'
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 for tool in memcheck racecheck initcheck synccheck; do
+  cases=$small
+  [ $tool = racecheck ] || cases=$small,conv_gate*
   # 77: skipped. Some virtual machines hide from it what it needs of the device.
-  stage "sanitizer_$tool" 30 sh -c '"$@" > "$0" 2>&1; code=$?; cat "$0"; grep -q "Device not supported" "$0" && exit 77; exit $code' \
+  stage "sanitizer_$tool" 60 sh -c '"$@" > "$0" 2>&1; code=$?; cat "$0"; grep -q "Device not supported" "$0" && exit 77; exit $code' \
     "$out/sanitizer_$tool.txt" "${sanitizer:-compute-sanitizer}" --tool "$tool" --error-exitcode 1 "$bin/mfs_cuda_kernel_tests" \
-    "$small"
+    "--test-case=$cases"
 done
 
 # Last, with all the time that is left: compiling for torch.compile takes long.
