@@ -187,7 +187,7 @@ class Tuner {
           kind = {tuned_problem(problem), hopper_plans(problem, hopper_room(cuda_)), !is_narrow(problem.dtype)};
       } else if (const auto* gated = std::get_if<ConvGateStep>(&op.step)) {
         const ConvGate gate = gate_of(*gated, network);
-        kind = {tuned_problem(gate.conv), hopper_gate_plans(gate, cuda_), false};
+        kind = {tuned_problem(gate.conv), hopper_gate_plans(gate, hopper_room(cuda_)), false};
       } else if (const auto* fused = std::get_if<ConvHeadStep>(&op.step)) {
         const ConvHead head = head_of(*fused, network);
         kind = {tuned_problem(head.conv), hopper_head_plans(head, hopper_head_tiles(head), hopper_room(cuda_)), false};

@@ -129,7 +129,7 @@ bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|ba
 detail photo_operations '^(left out|preprocess|upsample|cut|overlay|background)'
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
-# racecheck does without conv_gate: it does not follow the mbarriers by which that kernel's blocks hand each other sums (H100, 13.0).
+# racecheck does without conv_gate: it reports the sums that its blocks hand each other (H100, CUDA 13.0), which mbarriers order.
 small='max_pool*,conv with*,conv_head*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*,stem*,sums*'
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 for tool in memcheck racecheck initcheck synccheck; do

@@ -14,7 +14,8 @@ Every engine runs from the normalised input to the logit, in f16 or bf16, channe
     XLA               JAX, compiled for static shapes, pyramid head rewritten; where this Python has JAX and that has the device
     MFS               mfs_cuda_network_bench, kernels in the CUDA graph; before and after all others
 
-Nothing is timed before its probabilities, most of them neither 0 nor 1, have come close to those of the f32 reference; XLA's logits must also be PyTorch's.
+Nothing is timed before its probabilities, not nearly all of them 0 or 1, have come close to those of the f32 reference; XLA's
+logits must also be PyTorch's.
 XLA has no events to be timed by: its figure is the wall time of runs in a row, divided by their number. Prints a Markdown table.
 With --device cpu everything but the graphs and MFS runs, torch.compile only as far as tracing: a check of this script.
 """

@@ -17,18 +17,10 @@ std::optional<HopperPlan> plan_of(const Cuda& cuda, const ConvGate& g) {
   if (!has_hopper(cuda) || cuda.convolutions == ConvFamily::kPortable || !check_on_cuda(c) || !hopper_takes(c)) return {};
   if (!c.sums || c.residual || c.relu || c.copy_scale > 0 || c.dst_scale > 0 || g.hidden < 1 || g.residual_pitch % 8 != 0)
     return {};
-  return chosen_plan(cuda, c, hopper_gate_plans(g, cuda));
+  return chosen_plan(cuda, c, hopper_gate_plans(g, hopper_room(cuda)));
 }
 
 }  // namespace
-
-std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const Cuda& cuda) {
-  std::vector<HopperPlan> plans = hopper_gate_plans(gate, hopper_room(cuda));
-#if MFS_HAVE_HOPPER
-  std::erase_if(plans, [&](const HopperPlan& plan) { return !hopper_gate_fits(cuda, gate, plan); });
-#endif
-  return plans;
-}
 
 int gate_parts(const Cuda& cuda, const ConvGate& gate) {
   if (!plan_of(cuda, gate)) return 0;

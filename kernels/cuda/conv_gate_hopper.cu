@@ -5,15 +5,13 @@
 namespace mfs::core {
 namespace {
 
-HopperKernel kernel_for(const ConvGate& gate, const HopperPlan& plan) {
-  return hopper_kernel<HopperEnd::kGate>(gate.conv.dtype, plan);
-}
-
 class HopperConvGate final : public PreparedConvGate {
  public:
   HopperConvGate(const ConvGate& gate, const HopperPlan& plan, const ConvParameters& parameters, const std::string& name,
                  PackCache& cache)
-      : gate_(gate), conv_(gate.conv, hopper_geometry(gate.conv), plan, kernel_for(gate, plan), parameters, name, cache) {}
+      : gate_(gate),
+        conv_(gate.conv, hopper_geometry(gate.conv), plan, hopper_kernel<HopperEnd::kGate>(gate.conv.dtype, plan), parameters,
+              name, cache) {}
 
   const std::string& algorithm() const override { return conv_.algorithm(); }
 
@@ -49,12 +47,6 @@ class HopperConvGate final : public PreparedConvGate {
 };
 
 }  // namespace
-
-bool hopper_gate_fits(const Cuda& cuda, const ConvGate& gate, const HopperPlan& plan) {
-  int clusters = 0;
-  if (!hopper_clusters_at_once(cuda, kernel_for(gate, plan), plan, clusters)) return false;
-  return clusters >= hopper_clusters(hopper_geometry(gate.conv), plan);
-}
 
 std::shared_ptr<const PreparedConvGate> prepare_hopper_gate(const ConvGate& gate, const HopperPlan& plan,
                                                             const ConvParameters& parameters, const std::string& name,

@@ -28,7 +28,7 @@ HopperRoom hopper_room(const Cuda& cuda) {
     const HopperPlan plan{.cluster_rows = blocks};
     int clusters = 0;
     const Status s = hopper_clusters_at_once(cuda, hopper_kernel<HopperEnd::kMap>(DType::kF16, plan), plan, clusters);
-    return s && clusters > 0 ? std::min(clusters, undivided.clusters(blocks)) : undivided.clusters(blocks);
+    return s ? std::min(clusters, undivided.clusters(blocks)) : undivided.clusters(blocks);
   };
   return {undivided.ones, at_once(2), at_once(4)};
 }

@@ -26,11 +26,8 @@ inline int hopper_gate_sharers(const HopperGeometry& g, const HopperPlan& plan) 
 
 // Those of hopper_plans() whose clusters all run at once, the best first.
 std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const HopperRoom& room);
-// And of them those that this device has room for.
-std::vector<HopperPlan> hopper_gate_plans(const ConvGate& gate, const Cuda& cuda);
 
 // In builds with a target 9.0 (MFS_HAVE_HOPPER), for one of these plans.
-bool hopper_gate_fits(const Cuda& cuda, const ConvGate& gate, const HopperPlan& plan);
 std::shared_ptr<const PreparedConvGate> prepare_hopper_gate(const ConvGate& gate, const HopperPlan& plan,
                                                             const ConvParameters& parameters, const std::string& name,
                                                             PackCache& cache);

@@ -61,7 +61,7 @@ double tile_cycles(const Conv& conv, const HopperGeometry& g, const HopperPlan& 
 }
 
 double estimate(const Conv& conv, const HopperGeometry& g, const HopperPlan& plan, const HopperRoom& room) {
-  const std::int64_t clusters = hopper_clusters(g, plan), at_once = room.clusters(plan.cluster_blocks());
+  const std::int64_t clusters = hopper_clusters(g, plan), at_once = std::max(1, room.clusters(plan.cluster_blocks()));
   const auto cycles = [&](std::int64_t active) {
     return active == 0 ? 0 : tile_cycles(conv, g, plan, static_cast<double>(active * plan.cluster_blocks()));
   };

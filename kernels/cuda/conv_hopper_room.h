@@ -3,13 +3,11 @@
 // a grid that does not fit costs as much as all before it.
 #pragma once
 
-#include <algorithm>
-
 #include "kernels/backend.h"
 
 namespace mfs::core {
 
-// Clusters of one, two and four blocks that run at once.
+// Clusters of one, two and four blocks that run at once; may be none.
 struct HopperRoom {
   int ones, pairs, fours;
 
@@ -17,9 +15,7 @@ struct HopperRoom {
 };
 
 // As if GPCs divided evenly.
-constexpr HopperRoom undivided_room(int multiprocessors) {
-  return {std::max(1, multiprocessors), std::max(1, multiprocessors / 2), std::max(1, multiprocessors / 4)};
-}
+constexpr HopperRoom undivided_room(int multiprocessors) { return {multiprocessors, multiprocessors / 2, multiprocessors / 4}; }
 
 // As the device says, for no more than so many SMs; undivided where it says nothing.
 HopperRoom hopper_room(const Cuda& cuda);

@@ -119,7 +119,7 @@ void check_plans(const Case& k, DType dtype, Plans which) {
   backend.device.multiprocessors = std::max(backend.device.multiprocessors, 20);
   Data d(k, dtype);
   PackCache packs;
-  std::vector<HopperPlan> plans = hopper_gate_plans(d.gate, backend.device);
+  std::vector<HopperPlan> plans = hopper_gate_plans(d.gate, hopper_room(backend.device));
   REQUIRE(!plans.empty());
   if (which == Plans::kBest) plans.resize(1);
   std::vector<int> tiles;

@@ -33,7 +33,7 @@ from scenes import (
     resize,
 )
 
-PHOTO_SIDE = 352  # at least, of photos in memory: no photo of the training data is larger
+PHOTO_SIDE = 352  # at least, of photos in memory: the longer side of nearly all training data
 SECOND_PHOTO = 64  # added to the labels of a photo set beside
 PASTED = 128  # label of the first pasted object
 LABELS = 256
@@ -142,7 +142,8 @@ class DeviceBatches:
     def photo_numbers(self, step):
         """Every photo comes once before any comes again."""
         visits = range(step * self.batch, (step + 1) * self.batch)
-        orders = {epoch: np.random.default_rng([self.seed, 0, epoch]).permutation(self.count) for epoch in {v // self.count for v in visits}}
+        epochs = {v // self.count for v in visits}
+        orders = {epoch: np.random.default_rng([self.seed, 0, epoch]).permutation(self.count) for epoch in epochs}
         return torch.tensor([orders[v // self.count][v % self.count] for v in visits], device=self.device)
 
     def crop(self, numbers):
@@ -210,7 +211,8 @@ class DeviceBatches:
         composite, beside = self.chance(self.composite_share), self.chance(BESIDE_SHARE)
         beside &= composite
 
-        border = where(beside, self.uniform(self.batch, low=BESIDE_PLACE[0], high=BESIDE_PLACE[1]), place.new_ones(self.batch))[:, None]
+        border = self.uniform(self.batch, low=BESIDE_PLACE[0], high=BESIDE_PLACE[1])
+        border = torch.where(beside, border, 1.0)[:, None]
         first = place < border
         image, labels = self.photo(self.photo_numbers(step), place, place / border)
         second, second_labels = self.photo(self.pick(self.count), place, (place - border) / (1 - border).clamp(min=1e-3))
@@ -229,9 +231,10 @@ class DeviceBatches:
 
         areas = self.areas(labels)[:, 1:]
         lot = torch.where(areas >= MIN_OBJECT_SHARE, self.uniform(*areas.shape) + 1, areas)
-        # Objects so small that none was seen: the largest label.
+        # Objects so small that none was seen: the largest label, or the first where all fell between the pixels.
         unseen = lot.amax(dim=1) == 0
-        lot = where(unseen, F.one_hot(labels.flatten(1).amax(dim=1).long() - 1, lot.shape[1]).to(lot.dtype), lot)
+        largest = labels.flatten(1).amax(dim=1).clamp(min=1).long() - 1
+        lot = where(unseen, F.one_hot(largest, lot.shape[1]).to(lot.dtype), lot)
         target = labels == (lot.argmax(dim=1) + 1)[:, None, None]
         target = F.avg_pool2d(target[:, None].float(), 2)[:, 0] >= 0.5
         image = self.change_colours(F.avg_pool2d(image, 2))

@@ -63,7 +63,7 @@ def parse_arguments():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (0: torch's choice)")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare scenes (0: none)")
-    parser.add_argument("--compose-on-device", action="store_true", help="photos and scenes in the device's memory (device_scenes.py)")
+    parser.add_argument("--compose-on-device", action="store_true", help="all photos and scenes in the device's memory")
     parser.add_argument("--minutes", type=float, help="ends the schedule after this time if --steps do not end it before")
     parser.add_argument("--no-amp", dest="amp", action="store_false", help="float32 instead of bf16 mixed precision")
     args = parser.parse_args()
