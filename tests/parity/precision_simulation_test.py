@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("f16", "int8", "fp8")
 # Of rows of convolutions, in the precisions that compute them in f16: 0.42 at most. All others: 0.1, 0.094 at most.
 F16_LIMIT = 0.6
-IN_F16 = {"f16": ("layer1", "layer2", "layer3", "layer4", "fusion"), "int8": (), "fp8": ("layer1",)}
+IN_F16 = {"f16": ("layer1", "layer2", "layer3", "layer4", "fusion.0", "fusion.1", "fusion.2"), "int8": (), "fp8": ("layer1",)}
 
 
 def check_e4m3():
