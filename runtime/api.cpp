@@ -134,7 +134,8 @@ SessionOptions session_options_of(const mfs_session_options* options) {
           .max_height = c.max_height,
           .max_width = c.max_width,
           .device_photos_only = c.device_photos_only != 0,
-          .memory = {static_cast<std::byte*>(c.memory), c.memory_bytes}};
+          .memory = {static_cast<std::byte*>(c.memory), c.memory_bytes},
+          .zoom_in = c.zoom_in != 0};
 }
 
 RunRequest request_of(const mfs_request& request) {
@@ -254,8 +255,8 @@ mfs_status mfs_session_enqueue(mfs_session* session, void* stream, const mfs_req
 }
 
 mfs_timings mfs_session_timings(const mfs_session* session) {
-  if (!session || !session->impl.executor()) return {};
-  const Timings& t = session->impl.executor()->timings();
+  if (!session) return {};
+  const Timings& t = session->impl.timings();
   return {t.prepare, t.infer, t.finish};
 }
 

@@ -74,6 +74,11 @@ Status CpuExecutor::enqueue(void*, std::span<const RunRequest>) {
   return {Code::kUnsupported, "only a CUDA session can enqueue; on the CPU a run is blocking"};
 }
 
+Status CpuExecutor::host_logit(std::size_t photo, View& logit) {
+  logit = image_of(logit_, photo);
+  return {};
+}
+
 Status CpuExecutor::reserve(const PhotoLimits& limits) {
   return status_of([&] { memory_->main.reserve(scratch_for(cpu_, file_, limits, input_, logit_)); });
 }

@@ -28,6 +28,7 @@ class CpuExecutor final : public Executor {
   using Executor::run;
   Status run(std::span<const RunRequest> requests) override;
   Status enqueue(void* stream, std::span<const RunRequest> requests) override;
+  Status host_logit(std::size_t photo, View& logit) override;
   Status reserve(const PhotoLimits& limits) override;
   Status warm_up(const PhotoLimits& limits) override;
   void observe(RangeStatistics* into) override;

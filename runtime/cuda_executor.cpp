@@ -62,7 +62,8 @@ CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const Cuda
       device_(selected(options.device)),
       memory_(std::move(memory)),
       network_(file, packs, cuda(), options.network()),
-      arena_(memory_->main.arena(network_.arena_bytes())) {
+      arena_(memory_->main.arena(network_.arena_bytes())),
+      host_logit_(MemoryKind::kPinned, static_cast<std::size_t>(image_of(network_.logit(), 0).bytes())) {
   network_.place(arena_.get());
   for (const BoundStep<Cuda>& step : network_.steps()) infos_.push_back(step.info);
   samples_.resize(infos_.size());
@@ -179,6 +180,24 @@ Status CudaExecutor::run(std::span<const RunRequest> requests) {
   }
   timings_ = {prepared_.milliseconds_since(begin_), inferred_.milliseconds_since(prepared_),
               finished_.milliseconds_since(inferred_)};
+  return {};
+}
+
+Status CudaExecutor::host_logit(std::size_t photo, View& logit) {
+  const CudaDeviceScope scope(device_.index);
+  if (!scope.status()) return scope.status();
+  const View there = image_of(this->logit(), photo);
+  if (Status s = copy_to_host(cuda(), host_logit_.data(), there.data, static_cast<std::size_t>(there.bytes())); !s) return s;
+  if (Status s = wait(cuda()); !s) return s;
+  // As upsample_mask adds a logit's parts up.
+  auto* const values = reinterpret_cast<float*>(host_logit_.data());
+  const int parts = there.shape.c;
+  for (std::int64_t i = 0; i < there.shape.pixels(); ++i) {
+    float sum = values[i * parts];
+    for (int k = 1; k < parts; ++k) sum += values[i * parts + k];
+    values[i] = sum;
+  }
+  logit = View(values, DType::kF32, {1, there.shape.h, there.shape.w, 1});
   return {};
 }
 

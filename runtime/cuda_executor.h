@@ -46,6 +46,7 @@ class CudaExecutor final : public Executor {
   using Executor::run;
   Status run(std::span<const RunRequest> requests) override;
   Status enqueue(void* stream, std::span<const RunRequest> requests) override;
+  Status host_logit(std::size_t photo, View& logit) override;
   Status reserve(const PhotoLimits& limits) override;
   Status warm_up(const PhotoLimits& limits) override;
   const Timings& timings() const override { return timings_; }
@@ -78,6 +79,7 @@ class CudaExecutor final : public Executor {
   std::optional<CudaSteps> steps_;
   CudaGraph graph_;
   std::vector<RunRequest> on_device_;  // of the run under way
+  CudaMemory host_logit_;              // of one photo
   CudaEvent begin_, prepared_, inferred_, finished_;
   CudaGraph profiled_;              // made by the first run that is profiled
   std::vector<CudaEvent> moments_;  // in it: before the first step, and after each

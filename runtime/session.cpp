@@ -80,6 +80,8 @@ SessionOptions checked(const Model& model, SessionOptions o) {
     if (reinterpret_cast<std::uintptr_t>(o.memory.data()) % Workspace::kAlignment != 0)
       refuse("the caller's memory must be aligned to " + std::to_string(Workspace::kAlignment) + " bytes");
   }
+  if (o.zoom_in && o.native_size) refuse("zoom_in fills a fixed network size with a part of the photo; native_size has none");
+  if (o.zoom_in && o.device_photos_only) refuse("zoom_in is for blocking runs; device_photos_only leaves none");
   if (o.device_photos_only && std::string_view(model.device()) == "cpu")
     refuse("device_photos_only is for GPUs, the model is on the CPU");
   return o;
@@ -106,6 +108,7 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
       uses_taps_(model_->weights().preprocess().guidance.kind != Guidance::Kind::kNone),
       memory_(std::make_shared<SessionMemory>(model_->session_memory(options_.memory))),
       executors_(static_cast<std::size_t>(options_.max_batch)) {
+  if (options_.zoom_in) zoom_in_.emplace(executors_.size());
   if (options_.native_size) return;
   const PhotoLimits limits = limits_of(options_);
   Executor& executor = plan_for(options_.max_width, options_.max_height, executors_.size());
@@ -188,12 +191,27 @@ Status Session::run(std::span<const RunRequest> requests) {
   return in_turn(busy_, [&]() -> Status {
     if (options_.device_photos_only) return invalid("the session was created for photos in device memory only");
     if (Status s = check_requests(requests); !s) return s;
-    return plan_for(requests[0].image.width, requests[0].image.height, requests.size()).run(requests);
+    Executor& executor = plan_for(requests[0].image.width, requests[0].image.height, requests.size());
+    if (Status s = executor.run(requests); !s) return s;
+    timings_ = executor.timings();
+    return zoom_in_ ? look_closer(executor, requests) : Status();
   });
+}
+
+Status Session::look_closer(Executor& executor, std::span<const RunRequest> requests) {
+  std::span<const RunRequest> closer;
+  if (Status s = zoom_in_->second_look(executor, model_->weights().network(), requests, closer); !s) return s;
+  if (closer.empty()) return {};
+  if (Status s = executor.run(closer); !s) return s;
+  const Timings& second = executor.timings();
+  timings_.prepare += second.prepare, timings_.infer += second.infer, timings_.finish += second.finish;
+  return {};
 }
 
 Status Session::enqueue(void* stream, std::span<const RunRequest> requests) {
   return in_turn(busy_, [&]() -> Status {
+    if (zoom_in_)
+      return {Code::kUnsupported, "zoom_in looks at a result on the host, and nothing waits for it in a queued run"};
     if (Status s = check_requests(requests); !s) return s;
     const ImageView& first = requests[0].image;
     const bool planned = network_size(first.width, first.height) == planned_;

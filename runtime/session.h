@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "runtime/executor.h"
 #include "runtime/model.h"
+#include "runtime/zoom_in.h"
 
 namespace mfs::core {
 
@@ -19,6 +21,7 @@ struct SessionOptions {
   int max_height = 0, max_width = 0;  // of photos; 0 = any
   bool device_photos_only = false;
   std::span<std::byte> memory = {};  // the caller's
+  bool zoom_in = false;              // run each photo twice, see zoom_in.h
 };
 
 // What a photo can be at all; the sentence is the same wherever one is passed in.
@@ -45,10 +48,12 @@ class Session {
   Status set_observing(bool on);
   Status write_calibrated(const std::string& path);
 
-  const Executor* executor() const { return last_; }  // that ran last; null before the first plan
+  const Timings& timings() const { return timings_; }  // of the last blocking run, both looks together
+  const Executor* executor() const { return last_; }   // that ran last; null before the first plan
   std::size_t memory_bytes() const { return memory_->main.bytes(); }
 
  private:
+  Status look_closer(Executor& executor, std::span<const RunRequest> requests);
   Status check_requests(std::span<const RunRequest> requests) const;
   Status check_request(const RunRequest& request) const;
   Status check_count(std::size_t count) const;
@@ -65,6 +70,8 @@ class Session {
   std::shared_ptr<SessionMemory> memory_;
   std::vector<std::unique_ptr<Executor>> executors_;  // by number of photos - 1
   Executor* last_ = nullptr;
+  std::optional<ZoomIn> zoom_in_;
+  Timings timings_;
   std::atomic_flag busy_;
 };
 

@@ -75,6 +75,8 @@ void add_network_options(CLI::App& app, NetworkOptions& o) {
   app.add_option("--size", o.size, "Network size: multiples of 8 (VGG: 32) from 64 on; native = the photo's [as trained]")
       ->type_name("N|WxH|native")
       ->group(kGroup);
+  app.add_flag("--zoom-in", o.zoom_in, "Look twice, then at the surroundings of what was found: better masks, twice the time")
+      ->group(kGroup);
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE")
       ->group(kGroup)
@@ -119,10 +121,14 @@ bool parse_command_line(CLI::App& app, int argc, const char* const* argv) {
   return true;
 }
 
-SessionOptions parse_size(const std::string& text) {
+SessionOptions session_options(const NetworkOptions& options) {
+  const std::string& text = options.size;
   SessionOptions size;
+  size.zoom_in = options.zoom_in;
   if (text.empty()) return size;
   if (text == "native") {
+    if (options.zoom_in)
+      throw UsageError("--zoom-in: a part of the photo fills the network's size, which '--size native' leaves open");
     size.native_size = true;
     return size;
   }

@@ -92,7 +92,7 @@ std::optional<EvalOptions> parse_eval_options(int argc, const char* const* argv)
 
   if (!parse_command_line(app, argc, argv)) return std::nullopt;
   o.click = parse_protocol(click);
-  o.session = parse_size(o.network.size);
+  o.session = session_options(o.network);
   for (auto& [name, folder] : datasets) o.datasets.push_back({name, folder});
   check_datasets(o);
   return o;

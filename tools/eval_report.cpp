@@ -107,6 +107,7 @@ std::string report_json(const std::vector<InstanceResult>& results, const std::v
                       {"click", o.click.text},
                       {"taps", o.taps},
                       {"size", o.network.size.empty() ? "as trained" : o.network.size},
+                      {"zoom_in", o.network.zoom_in},
                       {"device", device},
                       {"precision", precision},
                       {"results", ordered_json::array()},

@@ -123,7 +123,7 @@ std::optional<Options> parse_options(int argc, const char* const* argv) {
   } catch (const ClicksError& error) {
     throw UsageError(std::string("--click: ") + error.what());
   }
-  o.session = parse_size(o.network.size);
+  o.session = session_options(o.network);
   if (*radius) o.blur_radius = blur_radius;
   if (o.profile && !*repeat) o.repeat = 10;
   o.if_exists = overwrite ? IfExists::kOverwrite : skip_existing ? IfExists::kSkip : IfExists::kStop;

@@ -44,7 +44,8 @@ TEST_CASE("a JSON line is one line, whatever the names hold") {
   CHECK(parsed["latency_ms"]["back_to_back"]["median"] == 3);
 }
 
-TEST_CASE("--size") {
+TEST_CASE("--size and --zoom-in") {
+  const auto parse_size = [](const std::string& text) { return session_options({.size = text}); };
   CHECK(parse_size("512").network_width == 512);
   CHECK(parse_size("512").network_height == 512);
   CHECK(parse_size("640x384").network_width == 640);
@@ -55,6 +56,9 @@ TEST_CASE("--size") {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_size(text), UsageError);
   }
+  CHECK_FALSE(parse_size("512").zoom_in);
+  CHECK(session_options({.size = "512", .zoom_in = true}).zoom_in);
+  CHECK_THROWS_AS(session_options({.size = "native", .zoom_in = true}), UsageError);
 }
 
 }  // namespace mfs::tools

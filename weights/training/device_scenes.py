@@ -20,6 +20,10 @@ from scenes import (
     BEHIND_SHARE,
     BESIDE_PLACE,
     BESIDE_SHARE,
+    CLOSE_MARGIN,
+    CLOSE_SHARE,
+    COLOUR_FACTORS,
+    COLOUR_SHARE,
     CROP_SHARE,
     MIN_OBJECT_SHARE,
     MIN_VISIBLE,
@@ -129,6 +133,8 @@ class DeviceBatches:
         self.images, self.labels, self.objects, self.boxes = (t.to(device) for t in (images, labels, numbers, boxes))
         self.count = len(self.images)
         self.around = box_around_all(numbers[:, 0], boxes, self.count).to(device)
+        self.objects_of = torch.bincount(self.objects[:, 0], minlength=self.count)
+        self.first_object = self.objects_of.cumsum(0) - self.objects_of
 
     def uniform(self, *shape, low=0.0, high=1.0):
         return torch.rand(*shape, generator=self.random, device=self.device) * (high - low) + low
@@ -147,10 +153,16 @@ class DeviceBatches:
         return torch.tensor([orders[v // self.count][v % self.count] for v in visits], device=self.device)
 
     def crop(self, numbers):
-        """A crop of every photo that keeps its objects, or all of the photo: (low, high), each N x (y, x)."""
-        around, whole = self.around[numbers], self.chance(1 - CROP_SHARE)
+        """A crop of every photo: one that keeps its objects, the surroundings of one, or all of it: (low, high), each N x (y, x)."""
+        around, whole, close = self.around[numbers], self.chance(1 - CROP_SHARE), self.chance(CLOSE_SHARE)
         low = around[:, 0] * self.uniform(self.batch, 2)
         high = around[:, 1] + (1 - around[:, 1]) * self.uniform(self.batch, 2)
+        pick = self.first_object[numbers] + (self.uniform(self.batch) * self.objects_of[numbers]).long()
+        box = self.boxes[pick].reshape(-1, 2, 2).transpose(1, 2)  # N x (low, high) x (y, x)
+        side = box[:, 1] - box[:, 0]
+        margin = self.uniform(2, self.batch, 2, low=CLOSE_MARGIN[0], high=CLOSE_MARGIN[1])
+        low = where(close, (box[:, 0] - margin[0] * side).clamp(min=0), low)
+        high = where(close, (box[:, 1] + margin[1] * side).clamp(max=1), high)
         return where(whole, torch.zeros_like(low), low), where(whole, torch.ones_like(high), high)
 
     def photo(self, numbers, rows, columns):
@@ -194,10 +206,10 @@ class DeviceBatches:
         return counts.scatter_add_(1, seen, torch.ones_like(seen, dtype=torch.float32)) / seen.shape[1]
 
     def change_colours(self, image):
-        """Random saturation, brightness and contrast of half of the scenes."""
-        chosen = self.chance(0.5)
+        """Random saturation, brightness and contrast of some scenes."""
+        chosen = self.chance(COLOUR_SHARE)
         luma = torch.tensor(LUMA, device=self.device).reshape(1, 3, 1, 1)
-        colour, brightness, contrast = self.uniform(3, self.batch, 1, 1, 1, low=0.75, high=1.3)
+        colour, brightness, contrast = self.uniform(3, self.batch, 1, 1, 1, low=COLOUR_FACTORS[0], high=COLOUR_FACTORS[1])
         grey = (image * luma).sum(dim=1, keepdim=True)
         changed = (grey + (image - grey) * colour).clamp(0, 255)
         changed = (changed * brightness).clamp(0, 255)

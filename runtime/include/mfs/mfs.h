@@ -169,6 +169,9 @@ typedef struct mfs_session_options {
                                  mfs_memory.alignment; host memory for the CPU, device memory for CUDA; used until the session is
                                  destroyed. Needs max_width and max_height, not native_size */
   size_t memory_bytes;
+  int32_t zoom_in; /* non-zero: a run looks twice, the second time at the surroundings of what it found, which then fill the
+                      network's input: finer outlines and small objects, for twice the time. Outside them the first look's
+                      result stays. Not with native_size or device_photos_only; mfs_session_enqueue() is then an error */
 } mfs_session_options;
 
 /* Plans the network for the session's size and max_batch photos, and allocates everything that their runs need (native_size:
@@ -224,7 +227,7 @@ MFS_API mfs_status mfs_session_run_batch(mfs_session* session, const mfs_request
 MFS_API mfs_status mfs_session_enqueue(mfs_session* session, void* stream, const mfs_request* requests, size_t count,
                                        mfs_error* error);
 
-/* Milliseconds of the last blocking run, all its photos together. */
+/* Milliseconds of the last blocking run, all its photos (and with zoom_in both looks) together. */
 typedef struct mfs_timings {
   double prepare; /* photo and taps to network input */
   double infer;   /* network input to logit */

@@ -100,10 +100,11 @@ struct SessionOptions {
   int max_width = 0, max_height = 0;  // 0 = any photo
   bool device_photos_only = false;
   std::span<std::byte> memory = {};  // the caller's; empty = the session allocates
+  bool zoom_in = false;
 
   mfs_session_options c() const {
     return {sizeof(mfs_session_options), network_width, network_height, native_size, max_batch, max_width, max_height,
-            device_photos_only,          memory.data(), memory.size()};
+            device_photos_only,          memory.data(), memory.size(),  zoom_in};
   }
 };
 

@@ -34,7 +34,8 @@ void check_steady(const Calls& calls, long runs, std::size_t steps) {
                      << " steps");
 }
 
-void run_steadily(const GoldenNetwork& golden, const char* precision, int threads, bool limits, bool profiling) {
+void run_steadily(const GoldenNetwork& golden, const char* precision, int threads, bool limits, bool profiling,
+                  bool zoom_in = false) {
   CAPTURE(std::string(precision));
   CAPTURE(threads);
   CAPTURE(limits);
@@ -52,6 +53,7 @@ void run_steadily(const GoldenNetwork& golden, const char* precision, int thread
   mfs_session_options options{};
   options.struct_size = sizeof options;
   options.max_batch = 2;
+  options.zoom_in = zoom_in;
   if (limits) options.max_width = 90, options.max_height = 80;
   REQUIRE(mfs_session_create(h.model, &options, &h.session, &error) == MFS_OK);
   mfs_session_set_profiling(h.session, profiling);
@@ -71,7 +73,7 @@ void run_steadily(const GoldenNetwork& golden, const char* precision, int thread
   for (int i = 0; i < runs; ++i) all = all && mfs_session_run_batch(h.session, both, 2, &error) == MFS_OK;
   const Calls calls = watch.calls();
   CHECK(all);
-  check_steady(calls, runs, mfs_session_profile(h.session, nullptr, 0));
+  check_steady(calls, zoom_in ? 2 * runs : runs, mfs_session_profile(h.session, nullptr, 0));
 }
 
 }  // namespace
@@ -94,6 +96,8 @@ TEST_CASE("a run allocates nothing and locks nothing of ours") {
 TEST_CASE("within a session's limits, not even the first run at a photo's size") {
   run_steadily(GoldenNetwork("multi"), "f32", 2, true, false);
 }
+
+TEST_CASE("nor when it looks twice") { run_steadily(GoldenNetwork("multi"), "f32", 2, true, false, true); }
 
 TEST_CASE("nor in int8") {
   GoldenNetwork golden("multi");

@@ -1,0 +1,285 @@
+// Zoom-in: the window against a search through the interpolated logit, the second look against the two runs it consists of.
+#include "runtime/zoom_in.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "mfs/mfs.hpp"
+#include "runtime/session.h"
+#include "tests/runtime/golden_network.h"
+
+namespace mfs::core {
+namespace {
+
+// Along one side, in photo pixels, ends included; begins empty.
+struct Extent {
+  double low = 1e9, high = -1e9;
+  void include(double v) { low = std::min(low, v), high = std::max(high, v); }
+};
+
+constexpr int kSamples = 16;  // of the interpolated logit, in a cell of the grid
+
+double pixel_of(int sample, int grid, int photo, bool align_corners) {
+  const double at = static_cast<double>(sample) / kSamples;
+  if (at == 0) return 0;
+  if (at == grid - 1) return photo - 1;
+  if (align_corners) return at * (photo - 1) / (grid - 1);
+  return std::clamp((at + 0.5) * photo / grid - 0.5, 0.0, photo - 1.0);
+}
+
+// Where samples of the interpolated logit exceed the threshold, and the taps.
+void search(const std::vector<float>& grid, int rows, int columns, bool align_corners, const RunRequest& r, Extent& across,
+            Extent& down) {
+  const double cut = std::log(r.threshold / (1.0 - r.threshold));
+  const auto value = [&](int y, int x) { return double{grid[static_cast<std::size_t>(y) * columns + x]}; };
+  for (int i = 0; i <= (rows - 1) * kSamples; ++i)
+    for (int k = 0; k <= (columns - 1) * kSamples; ++k) {
+      const int y = std::min(i / kSamples, std::max(rows - 2, 0)), x = std::min(k / kSamples, std::max(columns - 2, 0));
+      const int y1 = std::min(y + 1, rows - 1), x1 = std::min(x + 1, columns - 1);
+      const double v = static_cast<double>(i) / kSamples - y, u = static_cast<double>(k) / kSamples - x;
+      const double at = (1 - v) * ((1 - u) * value(y, x) + u * value(y, x1)) + v * ((1 - u) * value(y1, x) + u * value(y1, x1));
+      if (!(at > cut)) continue;
+      across.include(pixel_of(k, columns, r.image.width, align_corners));
+      down.include(pixel_of(i, rows, r.image.height, align_corners));
+      if (columns == 1) across.include(r.image.width - 1);
+      if (rows == 1) down.include(r.image.height - 1);
+    }
+  for (const Point& tap : r.taps) across.include(tap.x), down.include(tap.y);
+}
+
+// The window along one side, for an object that ends at most a sample outside `found`.
+void check_side(const Extent& found, int grid, int side, int begin, int length) {
+  CAPTURE(found.low);
+  CAPTURE(found.high);
+  CAPTURE(side);
+  const double sample = grid > 1 ? static_cast<double>(side) / (grid - 1) / kSamples : 0, box = found.high - found.low + 1;
+  const auto margin = [&](double of) { return std::max(0.25 * of, (0.25 * side - of) / 2); };
+  const double least = std::min(margin(box), margin(box + 2 * sample)), most = std::max(margin(box), margin(box + 2 * sample));
+  const int end = begin + length - 1;
+  CHECK(begin >= 0);
+  CHECK(end < side);
+  CHECK(begin <= std::max(0.0, std::floor(found.low - least)));
+  CHECK(begin >= std::max(0.0, std::floor(found.low - sample - most)));
+  CHECK(end >= std::min(side - 1.0, std::ceil(found.high + least)));
+  CHECK(end <= std::min(side - 1.0, std::ceil(found.high + sample + most)));
+}
+
+}  // namespace
+
+TEST_CASE("the window holds what exceeds the threshold and the taps, with a margin") {
+  std::mt19937 random(5);
+  std::uniform_real_distribution<float> uniform(0, 1);
+  const auto at = [&](int bound) { return std::min(static_cast<int>(uniform(random) * static_cast<float>(bound)), bound - 1); };
+  for (const auto& [rows, columns, width, height] :
+       {std::array{8, 8, 101, 67}, {5, 12, 400, 300}, {40, 40, 37, 23}, {1, 9, 50, 1}, {8, 8, 1, 1}, {8, 8, 2, 500}})
+    for (const bool align_corners : {true, false})
+      for (int trial = 0; trial < 20; ++trial) {
+        NetworkDescription network;
+        network.align_corners = align_corners;
+        std::vector<float> grid(static_cast<std::size_t>(rows) * columns);
+        for (float& v : grid) v = -2 - 3 * uniform(random);
+        for (int bumps = trial % 4; bumps > 0; --bumps)
+          grid[static_cast<std::size_t>(at(rows)) * columns + at(columns)] = 4 * uniform(random) - 1;
+        const std::uint8_t pixel = 0;
+        const Point taps[] = {{static_cast<float>(at(width)), static_cast<float>(at(height))}};
+        RunRequest r{.image = {&pixel, width, height, 3 * width, PixelFormat::kRgb}, .taps = taps};
+        r.threshold = trial % 3 == 0 ? 0.5f : 0.2f + 0.6f * uniform(random);
+        CAPTURE(trial);
+        CAPTURE(align_corners);
+        CAPTURE(rows);
+        const ZoomWindow w = zoom_window(View(grid.data(), DType::kF32, {1, rows, columns, 1}), network, r);
+        Extent across, down;
+        search(grid, rows, columns, align_corners, r, across, down);
+        check_side(across, columns, width, w.left, w.width);
+        check_side(down, rows, height, w.top, w.height);
+      }
+}
+
+TEST_CASE("without a tap and without an object, the second look would see what the first one saw") {
+  NetworkDescription network;
+  network.variant = Variant::kResnetBaseline;
+  const std::vector<float> nothing(64, -1);
+  const Point ignored[] = {{1e9f, -1e9f}};
+  const std::uint8_t pixel = 0;
+  const RunRequest r{.image = {&pixel, 300, 200, 900, PixelFormat::kRgb}, .taps = ignored};
+  CHECK(zoom_window(View(nothing.data(), DType::kF32, {1, 8, 8, 1}), network, r) == ZoomWindow{0, 0, 300, 200});
+}
+
+namespace {
+
+// Two photos in memory with gaps, and room for their results.
+struct Scene {
+  explicit Scene(const test::GoldenNetwork& golden, int scale, Point tap)
+      : width(golden.width * scale), height(golden.height * scale), stride(width * 4 + 12), taps{tap} {
+    pixels.resize(static_cast<std::size_t>(stride) * height);
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x)
+        for (int c = 0; c < 3; ++c)
+          pixels[static_cast<std::size_t>(y) * stride + 4 * x + c] =
+              golden.pixels[static_cast<std::size_t>(3 * (y / scale * golden.width + x / scale) + c)];
+    mask.assign(static_cast<std::size_t>(width + 3) * height, 77);
+    probability.assign(static_cast<std::size_t>(width + 1) * height, -1);
+  }
+  RunRequest request(float threshold) {
+    return {.image = {pixels.data(), width, height, stride, PixelFormat::kRgba},
+            .taps = taps,
+            .mask = mask.data(),
+            .mask_stride = width + 3,
+            .probability = probability.data(),
+            .probability_stride = std::int64_t{4} * (width + 1),
+            .threshold = threshold};
+  }
+  int width, height, stride;
+  std::vector<Point> taps;
+  std::vector<std::uint8_t> pixels, mask;
+  std::vector<float> probability;
+};
+
+float quantile(const View& logit, double share) {
+  const auto* begin = static_cast<const float*>(logit.data);
+  std::vector<float> all(begin, begin + logit.shape.elements());
+  std::ranges::sort(all);
+  return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))];
+}
+
+}  // namespace
+
+namespace {
+
+// Null if this program or machine has no such device.
+std::shared_ptr<const Model> model_on(const char* device, const test::GoldenNetwork& golden) {
+  ModelOptions options;
+  options.device = device, options.threads = 2;
+  options.precision = options.device == "cpu" ? "f32" : "f16";
+  try {
+    return std::make_shared<const Model>(golden.weights_path, options);
+  } catch (const Error& e) {
+    REQUIRE((e.code() == Code::kNoDevice || e.code() == Code::kUnsupported));
+    return nullptr;
+  }
+}
+
+void look_twice(const test::GoldenNetwork& golden, const std::shared_ptr<const Model>& model) {
+  const NetworkDescription& network = model->weights().network();
+  Session zooming(model, {.max_batch = 2, .zoom_in = true}), plain(model, {.max_batch = 2}), alone(model, {});
+
+  // Thresholds that leave a small object, so that there is something to look closer at.
+  Scene a(golden, 1, {20.25f, 13.5f}), b(golden, 3, {150, 3});
+  RunRequest first[] = {a.request(0.5f), b.request(0.5f)};
+  REQUIRE(plain.run(first));
+  auto& executor = *const_cast<Executor*>(plain.executor());
+  ZoomWindow windows[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    View logit;
+    REQUIRE(executor.host_logit(i, logit));
+    first[i].threshold = 1 / (1 + std::exp(-quantile(logit, 0.97)));
+  }
+  REQUIRE(plain.run(first));
+  for (std::size_t i = 0; i < 2; ++i) {
+    View logit;
+    REQUIRE(executor.host_logit(i, logit));
+    windows[i] = zoom_window(logit, network, first[i]);
+    CAPTURE(i);
+    REQUIRE(windows[i].width < first[i].image.width);
+  }
+  RunRequest second[] = {first[0], first[1]};
+  std::vector<Point> taps[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    const ZoomWindow& w = windows[i];
+    RunRequest& r = second[i];
+    r.image.data += w.top * r.image.row_stride + 4 * w.left, r.image.width = w.width, r.image.height = w.height;
+    r.mask += w.top * r.mask_stride + w.left;
+    r.probability += w.top * r.probability_stride / 4 + w.left;
+    for (const Point& tap : r.taps) taps[i].push_back({tap.x - static_cast<float>(w.left), tap.y - static_cast<float>(w.top)});
+    r.taps = taps[i];
+  }
+  REQUIRE(plain.run(second));
+
+  Scene c(golden, 1, a.taps[0]), d(golden, 3, b.taps[0]);
+  const RunRequest once[] = {c.request(first[0].threshold), d.request(first[1].threshold)};
+  REQUIRE(zooming.run(once));
+  CHECK(c.mask == a.mask);
+  CHECK(d.mask == b.mask);
+  CHECK(c.probability == a.probability);
+  CHECK(d.probability == b.probability);
+  CHECK(zooming.timings().infer > 0);
+
+  // An object that fills the photo: one look, the plain result.
+  Scene e(golden, 1, a.taps[0]), f(golden, 1, a.taps[0]);
+  RunRequest low = e.request(1e-6f), same = f.request(1e-6f);
+  Session closer(model, {.zoom_in = true});
+  REQUIRE(closer.run(low));
+  REQUIRE(alone.run(same));
+  CHECK(e.probability == f.probability);
+}
+
+}  // namespace
+
+TEST_CASE("the second look is a run on the window, its result lies in the first one's") {
+  const test::GoldenNetwork golden("multi");
+  int devices = 0;
+  for (const char* device : {"cpu", "cuda"}) {
+    CAPTURE(device);
+    const std::shared_ptr<const Model> model = model_on(device, golden);
+    if (!model) continue;
+    ++devices;
+    look_twice(golden, model);
+  }
+  CHECK(devices > 0);
+}
+
+TEST_CASE("the logit of the last run can be read") {
+  const test::GoldenNetwork golden("multi");
+  for (const char* device : {"cpu", "cuda"}) {
+    CAPTURE(device);
+    const std::shared_ptr<const Model> model = model_on(device, golden);
+    if (!model) continue;
+    Session session(model, {});
+    Scene scene(golden, 1, {20.25f, 13.5f});
+    constexpr int kGrid = 8;  // a photo of the logit's size shows each of its values
+    RunRequest r = scene.request(0.5f);
+    r.image.width = kGrid, r.image.height = kGrid;
+    const Point tap[] = {{4, 4}};
+    r.taps = tap;
+    REQUIRE(session.run(r));
+    View logit;
+    REQUIRE(const_cast<Executor*>(session.executor())->host_logit(0, logit));
+    REQUIRE(logit.shape == Shape{1, kGrid, kGrid, 1});
+    for (int y = 0; y < kGrid; ++y)
+      for (int x = 0; x < kGrid; ++x) {
+        const double value = static_cast<const float*>(logit.data)[y * kGrid + x];
+        const float probability = scene.probability[static_cast<std::size_t>(y) * (scene.width + 1) + x];
+        CHECK(std::abs(probability - 1 / (1 + std::exp(-value))) <= 1e-6);
+      }
+  }
+}
+
+TEST_CASE("what does not go together with zoom_in is a sentence") {
+  const test::GoldenNetwork golden("multi");
+  const mfs::Model model(golden.weights_path);
+  const auto sentence = [&](const mfs::SessionOptions& options) -> std::string {
+    try {
+      const mfs::Session session(model, options);
+    } catch (const mfs::Error& e) {
+      CHECK(e.status() == MFS_INVALID_ARGUMENT);
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(sentence({.native_size = true, .zoom_in = true}).find("native_size") != std::string::npos);
+  CHECK(sentence({.device_photos_only = true, .zoom_in = true}).find("device_photos_only") != std::string::npos);
+  mfs::Session session(model, {.zoom_in = true});
+  mfs_outputs outputs{};
+  outputs.struct_size = sizeof outputs;
+  const mfs_image image{golden.pixels.data(), golden.width, golden.height, 0, MFS_RGB};
+  const mfs_point tap{3, 3};
+  const mfs::Request request{&image, &tap, 1, &outputs};
+  mfs_error error{};
+  CHECK(mfs_session_enqueue(session.handle(), nullptr, &request, 1, &error) == MFS_UNSUPPORTED);
+  CHECK(std::string(error.message).find("zoom_in") != std::string::npos);
+}
+
+}  // namespace mfs::core
