@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "kernels/error.h"
 #include "mfs/mfs.hpp"
 #include "runtime/session.h"
 #include "tests/runtime/golden_network.h"
