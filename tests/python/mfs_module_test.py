@@ -219,6 +219,14 @@ class Module(unittest.TestCase):
         with self.assertRaises(mfs.Error):
             session.segment(np.zeros((301, 451, 3), np.uint8), [TAP])
 
+    def test_zoom_in(self):
+        session = self.model.session(size=(64, 64), zoom_in=True)
+        closer = session.segment(self.photo, [TAP])
+        self.assertEqual(closer[TAP[1], TAP[0]], 255)
+        self.assertFalse(np.array_equal(closer, self.mask))
+        with self.assertRaisesRegex(mfs.Error, "native_size"):
+            self.model.session(native_size=True, zoom_in=True)
+
     def test_device_arrays_are_read_and_refused_on_the_cpu(self):
         for kind in (CudaArray, DlpackArray):
             good, mask = kind((8, 9, 3), "|u1"), kind((8, 9), "|u1")

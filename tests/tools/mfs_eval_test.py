@@ -332,7 +332,7 @@ class MfsEvalTest(unittest.TestCase):
         # Fewer taps are known, more are not; other settings are not.
         self.run_tool("--taps", 1, "--resume", "run.log")
         self.assertEqual(journal.read_text(), "".join(lines))
-        others = (["--taps", 3], {}), ([], {"click": "distance"}), (["--size", 64], {}), ([], {"weights": self.no_taps})
+        others = (["--taps", 3], {}), ([], {"click": "distance"}), (["--size", 64], {}), (["--zoom-in"], {}), ([], {"weights": self.no_taps})
         for more, options in others:
             before = len(journal.read_text().splitlines())
             self.run_tool("--resume", "run.log", *more, **options)

@@ -170,6 +170,17 @@ class MfsInferTest(unittest.TestCase):
             self.assertTrue(read_png(out)[4][40][100])
         self.run_tool("dog.ppm", "--click", "100,40", "--size", "100", status=2)
 
+    def test_zoom_in_looks_closer(self):
+        # The network answers with a disc of so many pixels of its own: the second time, of a part of the photo.
+        areas = []
+        for more in ([], ["--zoom-in"]):
+            out, _ = self.run_tool("dog.ppm", "--click", "100,40", "-o", "-", "-q", *more)
+            mask = read_png(out)[4]
+            self.assertTrue(mask[40][100])
+            areas.append(sum(value > 0 for row in mask for value in row))
+        self.assertLess(areas[1], 0.7 * areas[0])
+        self.assertGreater(areas[1], 0)
+
     # Files that exist.
 
     def test_existing_outputs_stop_the_run_before_any_work(self):
@@ -232,6 +243,7 @@ class MfsInferTest(unittest.TestCase):
             ["dog.ppm", "--click", "1,2", "--threshold", "1"],
             ["dog.ppm", "--click", "1,2", "--threshold", "nan"],
             ["dog.ppm", "--click", "1,2", "--size", "big"],
+            ["dog.ppm", "--click", "1,2", "--size", "native", "--zoom-in"],
             ["dog.ppm", "--click", "1,2", "--device", "gpu"],
             ["dog.ppm", "--click", "1,2", "--precision", "f64"],
             ["dog.ppm", "--click", "1,2", "--threads", "0"],
