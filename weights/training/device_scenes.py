@@ -153,7 +153,7 @@ class DeviceBatches:
         return torch.tensor([orders[v // self.count][v % self.count] for v in visits], device=self.device)
 
     def crop(self, numbers):
-        """A crop of every photo: one that keeps its objects, the surroundings of one, or all of it: (low, high), each N x (y, x)."""
+        """A crop of every photo, around all its objects or one, or all of the photo: (low, high), each N x (y, x)."""
         around, whole, close = self.around[numbers], self.chance(1 - CROP_SHARE), self.chance(CLOSE_SHARE)
         low = around[:, 0] * self.uniform(self.batch, 2)
         high = around[:, 1] + (1 - around[:, 1]) * self.uniform(self.batch, 2)

@@ -90,11 +90,13 @@ def random_crop(rng, image, labels):
 
 def close_crop(rng, image, labels):
     """A crop to the surroundings of a random object, which may miss its outermost parts and cut others."""
-    box = bounding_box(labels == rng.choice(np.unique(labels[labels > 0])))
-    rows, columns = (
-        slice(max(0, round(low - rng.uniform(*CLOSE_MARGIN) * (high - low))), round(high + rng.uniform(*CLOSE_MARGIN) * (high - low)))
-        for low, high in (box[:2], box[2:])
-    )
+    top, bottom, left, right = bounding_box(labels == rng.choice(np.unique(labels[labels > 0])))
+
+    def around(low, high):
+        before, after = (rng.uniform(*CLOSE_MARGIN) * (high - low) for _ in range(2))
+        return slice(max(0, round(low - before)), round(high + after))
+
+    rows, columns = around(top, bottom), around(left, right)
     if not labels[rows, columns].any():
         return image, labels
     return image[rows, columns], labels[rows, columns]
