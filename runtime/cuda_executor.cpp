@@ -24,14 +24,17 @@ std::size_t scratch_for(const Cuda& cuda, const WeightsFile& file, int width, in
   return photo_scratch(cuda, file.preprocess(), file.network(), width, height, input, logit);
 }
 
-// Scratch and, unless photos are on the device already, `batch` photos of the largest kind with both results.
-SessionBytes bytes_for(std::size_t scratch, const PhotoLimits& limits, int batch) {
+std::size_t bytes_of_one(const View& batch) { return static_cast<std::size_t>(image_of(batch, 0).bytes()); }
+
+// Scratch and, unless photos are on the device already, photos of the largest kind with both results: as many as the logit is
+// of.
+SessionBytes bytes_for(std::size_t scratch, const PhotoLimits& limits, const View& logit) {
   if (limits.on_device) return {scratch, 0};
   const std::int64_t pixels = std::int64_t{limits.width} * limits.height;
   StagingCutter device(scratch), pinned(0);
-  for (int i = 0; i < batch; ++i)
+  for (int i = 0; i < logit.shape.n; ++i)
     for (StagingCutter* cut : {&device, &pinned}) cut->take(4 * pixels, pixels, 4 * pixels);
-  return {device.used(), pinned.used()};
+  return {device.used(), std::max(pinned.used(), bytes_of_one(logit))};
 }
 
 }  // namespace
@@ -52,7 +55,7 @@ SessionBytes CudaExecutor::bytes_needed(const WeightsFile& file, PackCache& pack
   const PlannedNetwork<Cuda> network(file, packs, cuda, options.network());
   if (!limits.width) return {network.arena_bytes(), 0};
   const std::size_t scratch = scratch_for(cuda, file, limits.width, limits.height, network.input(), network.logit());
-  const SessionBytes photos = bytes_for(scratch, limits, options.batch);
+  const SessionBytes photos = bytes_for(scratch, limits, network.logit());
   return {Workspace::bytes_for(network.arena_bytes(), photos.main), photos.pinned};
 }
 
@@ -62,8 +65,7 @@ CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const Cuda
       device_(selected(options.device)),
       memory_(std::move(memory)),
       network_(file, packs, cuda(), options.network()),
-      arena_(memory_->main.arena(network_.arena_bytes())),
-      host_logit_(MemoryKind::kPinned, static_cast<std::size_t>(image_of(network_.logit(), 0).bytes())) {
+      arena_(memory_->main.arena(network_.arena_bytes())) {
   network_.place(arena_.get());
   for (const BoundStep<Cuda>& step : network_.steps()) infos_.push_back(step.info);
   samples_.resize(infos_.size());
@@ -76,7 +78,7 @@ Status CudaExecutor::reserve(const PhotoLimits& limits) {
   return status_of([&] {
     const CudaDeviceScope scope(device_.index);
     const std::size_t scratch = scratch_for(cuda(), file_, limits.width, limits.height, input(), logit());
-    const SessionBytes bytes = bytes_for(scratch, limits, input().shape.n);
+    const SessionBytes bytes = bytes_for(scratch, limits, logit());
     memory_->main.reserve(bytes.main);
     memory_->pinned.reserve(bytes.pinned);
   });
@@ -128,7 +130,10 @@ Status CudaExecutor::run(std::span<const RunRequest> requests) {
     scratch = std::max(scratch, scratch_for(cuda, file_, r.image.width, r.image.height, input(), logit()));
   StagingCutter main(scratch), pinned(0);
   for (const RunRequest& r : requests) take(main, r), take(pinned, r);
-  const Status reserved = status_of([&] { memory_->main.reserve(main.used()), memory_->pinned.reserve(pinned.used()); });
+  const Status reserved = status_of([&] {
+    memory_->main.reserve(main.used());
+    memory_->pinned.reserve(std::max(pinned.used(), bytes_of_one(logit())));
+  });
   if (!reserved) return reserved;
   const std::span<std::byte> device = memory_->main.photos(), host = memory_->pinned.photos();
 
@@ -187,10 +192,11 @@ Status CudaExecutor::host_logit(std::size_t photo, View& logit) {
   const CudaDeviceScope scope(device_.index);
   if (!scope.status()) return scope.status();
   const View there = image_of(this->logit(), photo);
-  if (Status s = copy_to_host(cuda(), host_logit_.data(), there.data, static_cast<std::size_t>(there.bytes())); !s) return s;
+  std::byte* const here = memory_->pinned.photos().data();  // a run has copied its results out
+  if (Status s = copy_to_host(cuda(), here, there.data, bytes_of_one(there)); !s) return s;
   if (Status s = wait(cuda()); !s) return s;
   // As upsample_mask adds a logit's parts up.
-  auto* const values = reinterpret_cast<float*>(host_logit_.data());
+  auto* const values = reinterpret_cast<float*>(here);
   const int parts = there.shape.c;
   for (std::int64_t i = 0; i < there.shape.pixels(); ++i) {
     float sum = values[i * parts];

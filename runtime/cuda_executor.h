@@ -79,7 +79,6 @@ class CudaExecutor final : public Executor {
   std::optional<CudaSteps> steps_;
   CudaGraph graph_;
   std::vector<RunRequest> on_device_;  // of the run under way
-  CudaMemory host_logit_;              // of one photo
   CudaEvent begin_, prepared_, inferred_, finished_;
   CudaGraph profiled_;              // made by the first run that is profiled
   std::vector<CudaEvent> moments_;  // in it: before the first step, and after each

@@ -53,7 +53,7 @@ class Executor {
   // Device memory; queues only, in `stream`, which may be captured. Memory was reserved before.
   virtual Status enqueue(void* stream, std::span<const RunRequest> requests) = 0;
 
-  // The last run's logit of one photo, valid until the next run: dense f32 (1, h, w, 1) in host memory. After a blocking run.
+  // After a blocking run, the logit of one of its photos: dense f32 (1, h, w, 1) in host memory, valid until the next call.
   virtual Status host_logit(std::size_t photo, View& logit) = 0;
 
   virtual Status reserve(const PhotoLimits& limits) = 0;

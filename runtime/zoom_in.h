@@ -15,8 +15,9 @@ struct ZoomWindow {
   bool operator==(const ZoomWindow&) const = default;
 };
 
-// What the second look sees of a photo: the box around all pixels above the threshold and all taps, with a margin. logit: of
-// the first look, dense f32 (1, h, w, 1) in host memory.
+// What the second look sees of a photo: the box around all pixels above the request's threshold and, for networks with
+// guidance, all taps, with a margin; without either, the whole photo. logit: of the first look, dense f32 (1, h, w, 1) in host
+// memory, h and w at least 2.
 ZoomWindow zoom_window(const View& logit, const NetworkDescription& network, const RunRequest& request);
 
 class ZoomIn {

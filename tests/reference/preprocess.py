@@ -110,7 +110,7 @@ def positions_above(logit, cut):
 def window_side(positions, taps, grid, photo, align_corners):
     """Along one side, the slice of a photo that the second look sees. Positions are on a grid of `grid` values, taps in pixels."""
     at = np.concatenate(list(positions))
-    scaled = at * (photo - 1) / max(grid - 1, 1) if align_corners else np.clip((at + 0.5) * photo / grid - 0.5, 0, photo - 1)
+    scaled = at * (photo - 1) / (grid - 1) if align_corners else np.clip((at + 0.5) * photo / grid - 0.5, 0, photo - 1)
     pixels = np.where(at == 0, 0, np.where(at == grid - 1, photo - 1, scaled))
     pixels = np.concatenate([pixels, np.clip(taps, 0, photo - 1)])
     if len(pixels) == 0:
@@ -121,7 +121,7 @@ def window_side(positions, taps, grid, photo, align_corners):
     return slice(max(0, math.floor(low - margin)), min(photo - 1, math.ceil(high + margin)) + 1)
 
 
-def zoom_window(logit, taps, photo_size, network_config, threshold=0.5):
+def zoom_window(logit, taps, photo_size, network_config, threshold):
     """Logit 1 x 1 x h/8 x w/8 of the first look -> (rows, columns) of the photo, slices: the box around all that exceeds the
     threshold and all taps, with a margin."""
     grid = logit[0, 0].double().numpy()
@@ -132,11 +132,11 @@ def zoom_window(logit, taps, photo_size, network_config, threshold=0.5):
 
 
 @torch.no_grad()
-def predict(network, image, taps, meta, size=None, zoom_in=False):
+def predict(network, image, taps, meta, size=None, zoom_in=False, threshold=0.5):
     """uint8 H x W x 3, taps [(x, y), ...] in photo pixels -> probability, float32 numpy H x W.
 
-    `network` and `meta` as returned by `network_from_safetensors`; `size` as for `network_input`, or "native". With `zoom_in`,
-    the surroundings of what the first look found are looked at a second time.
+    `network` and `meta` as returned by `network_from_safetensors`; `size` as for `network_input`, or "native". With `zoom_in`
+    (not native), the surroundings of what the first look found above the threshold are looked at a second time.
     """
 
     def look(part, taps):
@@ -146,7 +146,8 @@ def predict(network, image, taps, meta, size=None, zoom_in=False):
 
     logit, probability = look(image, taps)
     if zoom_in:
-        rows, columns = zoom_window(logit, taps, image.shape[:2], meta["network"])
+        seen = taps if meta["preprocess"]["guidance"]["kind"] != "none" else []
+        rows, columns = zoom_window(logit, seen, image.shape[:2], meta["network"], threshold)
         moved = [(x - columns.start, y - rows.start) for x, y in taps]
         probability[rows, columns] = look(image[rows, columns], moved)[1]
     return probability

@@ -137,10 +137,11 @@ class TrainingTest(unittest.TestCase):
         Image.fromarray(image).save(self.folder / "photo.png")
         command = [INFER, "photo.png", "--click", "30,20", "--weights", "whole/ema.safetensors", "--precision", "f32"]
         command += ["--device", "cpu", "-q", "-o", "mask.png", "--prob", "prob.npy", "--overwrite"]
-        subprocess.run(command, cwd=self.folder, check=True, timeout=60)
         network, meta = network_from_safetensors(self.folder / "whole/ema.safetensors")
-        expected = predict(network, image, [(30, 20)], meta)
-        self.assertLessEqual(np.abs(np.load(self.folder / "prob.npy").reshape(expected.shape) - expected).max(), 1e-4)
+        for looks in ([], ["--zoom-in", "--threshold", "0.55"]):
+            subprocess.run([*command, *looks], cwd=self.folder, check=True, timeout=60)
+            expected = predict(network, image, [(30, 20)], meta, zoom_in=bool(looks), threshold=0.55)
+            self.assertLessEqual(np.abs(np.load(self.folder / "prob.npy").reshape(expected.shape) - expected).max(), 1e-4)
         card = (self.folder / "whole/ema.md").read_text()
         for words in ("6 photos of data", f"{STEPS} of {STEPS} steps", "start.safetensors", "| seed | 1 |"):
             self.assertIn(words, card)

@@ -1,6 +1,6 @@
 """Training batches composed on the device that trains, for GPUs that train faster than processes prepare scenes.
 
-The kinds of scenes are those of scenes.py: photos cropped around their objects, pasted objects in front or behind, two photos
+The kinds of scenes are those of scenes.py: photos cropped around their objects or one of them, pasted objects in front or behind, two photos
 beside each other, changed colours, mirrored, simulated taps. An object is pasted at one random place, and left out if it does not
 fit there. All photos lie decoded in the device's memory, stretched to a square. Scenes are drawn at twice the size, without soft
 edges, and averaged down. On one kind of device, a batch is a function of the seed, the step and the settings.
@@ -20,6 +20,7 @@ from scenes import (
     BEHIND_SHARE,
     BESIDE_PLACE,
     BESIDE_SHARE,
+    CLOSE_LEAST_SIDE,
     CLOSE_MARGIN,
     CLOSE_SHARE,
     COLOUR_FACTORS,
@@ -160,9 +161,10 @@ class DeviceBatches:
         pick = self.first_object[numbers] + (self.uniform(self.batch) * self.objects_of[numbers]).long()
         box = self.boxes[pick].reshape(-1, 2, 2).transpose(1, 2)  # N x (low, high) x (y, x)
         side = box[:, 1] - box[:, 0]
-        margin = self.uniform(2, self.batch, 2, low=CLOSE_MARGIN[0], high=CLOSE_MARGIN[1])
-        low = where(close, (box[:, 0] - margin[0] * side).clamp(min=0), low)
-        high = where(close, (box[:, 1] + margin[1] * side).clamp(max=1), high)
+        margin = side * self.uniform(2, self.batch, 2, low=CLOSE_MARGIN[0], high=CLOSE_MARGIN[1])
+        margin = torch.maximum(margin, (CLOSE_LEAST_SIDE - side) / 2)
+        low = where(close, (box[:, 0] - margin[0]).clamp(min=0), low)
+        high = where(close, (box[:, 1] + margin[1]).clamp(max=1), high)
         return where(whole, torch.zeros_like(low), low), where(whole, torch.ones_like(high), high)
 
     def photo(self, numbers, rows, columns):

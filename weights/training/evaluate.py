@@ -59,7 +59,7 @@ def main():
     with ThreadPoolExecutor(1) as loader:
         for name, image, truth in loader.map(load, truths):
             with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-                probability = predict(network, image, [centre_tap(truth == OBJECT)], meta, args.size, args.zoom_in)
+                probability = predict(network, image, [centre_tap(truth == OBJECT)], meta, args.size, args.zoom_in, args.threshold)
             scores.append(intersection_over_union(probability > args.threshold, truth))
             if args.list:
                 print(f"{scores[-1]:.4f} {name}")

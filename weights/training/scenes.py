@@ -17,9 +17,11 @@ TAP_JITTER = 50  # Sec. 3.4: U(-50, 50) pixels
 RANDOM_TAP_SHARE = 0.3  # taps anywhere on the object instead of near its centre
 MORE_TAPS_SHARE = 0.1  # views with two or three taps
 MIN_OBJECT_SHARE = 0.002  # smaller objects (share of the image's area) are not tapped
+SCENES = 2  # changes whenever scene n of a seed is another one than before
 CROP_SHARE = 0.6  # photos of scenes that are cropped
 CLOSE_SHARE = 0.5  # of these, to the surroundings of one object; the others keep all objects
-CLOSE_MARGIN = (-0.05, 0.4)  # from the object's box to each end of such a crop, share of the box's side
+CLOSE_MARGIN = (0.0, 0.4)  # from the object's box to each end of such a crop, share of the box's side
+CLOSE_LEAST_SIDE = 0.25  # of such a crop, share of the photo's side, as the second look of a run has it (runtime/zoom_in.cpp)
 COLOUR_SHARE = 0.6  # scenes whose saturation, brightness and contrast are changed
 COLOUR_FACTORS = (0.65, 1.4)
 BESIDE_SHARE = 0.3  # composites of two photos beside each other instead of pasted objects
@@ -89,16 +91,15 @@ def random_crop(rng, image, labels):
 
 
 def close_crop(rng, image, labels):
-    """A crop to the surroundings of a random object, which may miss its outermost parts and cut others."""
+    """A crop to the surroundings of a random object, which may cut others."""
     top, bottom, left, right = bounding_box(labels == rng.choice(np.unique(labels[labels > 0])))
 
-    def around(low, high):
-        before, after = (rng.uniform(*CLOSE_MARGIN) * (high - low) for _ in range(2))
+    def around(low, high, side):
+        least = (CLOSE_LEAST_SIDE * side - (high - low)) / 2
+        before, after = (max(rng.uniform(*CLOSE_MARGIN) * (high - low), least) for _ in range(2))
         return slice(max(0, round(low - before)), round(high + after))
 
-    rows, columns = around(top, bottom), around(left, right)
-    if not labels[rows, columns].any():
-        return image, labels
+    rows, columns = around(top, bottom, labels.shape[0]), around(left, right, labels.shape[1])
     return image[rows, columns], labels[rows, columns]
 
 

@@ -169,9 +169,11 @@ typedef struct mfs_session_options {
                                  mfs_memory.alignment; host memory for the CPU, device memory for CUDA; used until the session is
                                  destroyed. Needs max_width and max_height, not native_size */
   size_t memory_bytes;
-  int32_t zoom_in; /* non-zero: a run looks twice, the second time at the surroundings of what it found, which then fill the
-                      network's input: finer outlines and small objects, for twice the time. Outside them the first look's
-                      result stays. Not with native_size or device_photos_only; mfs_session_enqueue() is then an error */
+  int32_t zoom_in; /* non-zero: a run looks twice, the second time at the surroundings of what it found (mfs_outputs.threshold
+                      decides), which then fill the network's input: finer outlines and small objects, for up to twice the time.
+                      Outside them the first look's result stays. If all photos of a call are filled by what was found, one look
+                      is enough. Not with native_size or device_photos_only; mfs_session_enqueue() is then an error. Profiles
+                      and observed ranges are of both looks; more taps than 256 a photo are memory once more */
 } mfs_session_options;
 
 /* Plans the network for the session's size and max_batch photos, and allocates everything that their runs need (native_size:
