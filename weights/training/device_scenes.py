@@ -1,6 +1,6 @@
 """Training batches composed on the device that trains, for GPUs that train faster than processes prepare scenes.
 
-The kinds of scenes are those of scenes.py: photos cropped around their objects or one of them, pasted objects in front or behind, two photos
+The kinds of scenes are those of scenes.py: photos cropped around their objects, pasted objects in front or behind, two photos
 beside each other, changed colours, mirrored, simulated taps. An object is pasted at one random place, and left out if it does not
 fit there. All photos lie decoded in the device's memory, stretched to a square. Scenes are drawn at twice the size, without soft
 edges, and averaged down. On one kind of device, a batch is a function of the seed, the step and the settings.
@@ -20,11 +20,6 @@ from scenes import (
     BEHIND_SHARE,
     BESIDE_PLACE,
     BESIDE_SHARE,
-    CLOSE_LEAST_SIDE,
-    CLOSE_MARGIN,
-    CLOSE_SHARE,
-    COLOUR_FACTORS,
-    COLOUR_SHARE,
     CROP_SHARE,
     MIN_OBJECT_SHARE,
     MIN_VISIBLE,
@@ -134,8 +129,6 @@ class DeviceBatches:
         self.images, self.labels, self.objects, self.boxes = (t.to(device) for t in (images, labels, numbers, boxes))
         self.count = len(self.images)
         self.around = box_around_all(numbers[:, 0], boxes, self.count).to(device)
-        self.objects_of = torch.bincount(self.objects[:, 0], minlength=self.count)
-        self.first_object = self.objects_of.cumsum(0) - self.objects_of
 
     def uniform(self, *shape, low=0.0, high=1.0):
         return torch.rand(*shape, generator=self.random, device=self.device) * (high - low) + low
@@ -154,17 +147,10 @@ class DeviceBatches:
         return torch.tensor([orders[v // self.count][v % self.count] for v in visits], device=self.device)
 
     def crop(self, numbers):
-        """A crop of every photo, around all its objects or one, or all of the photo: (low, high), each N x (y, x)."""
-        around, whole, close = self.around[numbers], self.chance(1 - CROP_SHARE), self.chance(CLOSE_SHARE)
+        """A crop of every photo that keeps its objects, or all of the photo: (low, high), each N x (y, x)."""
+        around, whole = self.around[numbers], self.chance(1 - CROP_SHARE)
         low = around[:, 0] * self.uniform(self.batch, 2)
         high = around[:, 1] + (1 - around[:, 1]) * self.uniform(self.batch, 2)
-        pick = self.first_object[numbers] + (self.uniform(self.batch) * self.objects_of[numbers]).long()
-        box = self.boxes[pick].reshape(-1, 2, 2).transpose(1, 2)  # N x (low, high) x (y, x)
-        side = box[:, 1] - box[:, 0]
-        margin = side * self.uniform(2, self.batch, 2, low=CLOSE_MARGIN[0], high=CLOSE_MARGIN[1])
-        margin = torch.maximum(margin, (CLOSE_LEAST_SIDE - side) / 2)
-        low = where(close, (box[:, 0] - margin[0]).clamp(min=0), low)
-        high = where(close, (box[:, 1] + margin[1]).clamp(max=1), high)
         return where(whole, torch.zeros_like(low), low), where(whole, torch.ones_like(high), high)
 
     def photo(self, numbers, rows, columns):
@@ -208,10 +194,10 @@ class DeviceBatches:
         return counts.scatter_add_(1, seen, torch.ones_like(seen, dtype=torch.float32)) / seen.shape[1]
 
     def change_colours(self, image):
-        """Random saturation, brightness and contrast of some scenes."""
-        chosen = self.chance(COLOUR_SHARE)
+        """Random saturation, brightness and contrast of half of the scenes."""
+        chosen = self.chance(0.5)
         luma = torch.tensor(LUMA, device=self.device).reshape(1, 3, 1, 1)
-        colour, brightness, contrast = self.uniform(3, self.batch, 1, 1, 1, low=COLOUR_FACTORS[0], high=COLOUR_FACTORS[1])
+        colour, brightness, contrast = self.uniform(3, self.batch, 1, 1, 1, low=0.75, high=1.3)
         grey = (image * luma).sum(dim=1, keepdim=True)
         changed = (grey + (image - grey) * colour).clamp(0, 255)
         changed = (changed * brightness).clamp(0, 255)

@@ -17,13 +17,7 @@ TAP_JITTER = 50  # Sec. 3.4: U(-50, 50) pixels
 RANDOM_TAP_SHARE = 0.3  # taps anywhere on the object instead of near its centre
 MORE_TAPS_SHARE = 0.1  # views with two or three taps
 MIN_OBJECT_SHARE = 0.002  # smaller objects (share of the image's area) are not tapped
-SCENES = 2  # changes whenever scene n of a seed is another one than before
-CROP_SHARE = 0.6  # photos of scenes that are cropped
-CLOSE_SHARE = 0.5  # of these, to the surroundings of one object; the others keep all objects
-CLOSE_MARGIN = (0.0, 0.4)  # from the object's box to each end of such a crop, share of the box's side
-CLOSE_LEAST_SIDE = 0.25  # of such a crop, share of the photo's side, as the second look of a run has it (runtime/zoom_in.cpp)
-COLOUR_SHARE = 0.6  # scenes whose saturation, brightness and contrast are changed
-COLOUR_FACTORS = (0.65, 1.4)
+CROP_SHARE = 0.5  # scenes whose photo is cropped, keeping its objects
 BESIDE_SHARE = 0.3  # composites of two photos beside each other instead of pasted objects
 BESIDE_PLACE = (0.35, 0.65)  # where the second photo begins, share of the image's side
 SECOND_PASTE_SHARE = 0.25  # composites with two pasted objects
@@ -90,19 +84,6 @@ def random_crop(rng, image, labels):
     return image[y0:y1, x0:x1], labels[y0:y1, x0:x1]
 
 
-def close_crop(rng, image, labels):
-    """A crop to the surroundings of a random object, which may cut others."""
-    top, bottom, left, right = bounding_box(labels == rng.choice(np.unique(labels[labels > 0])))
-
-    def around(low, high, side):
-        least = (CLOSE_LEAST_SIDE * side - (high - low)) / 2
-        before, after = (max(rng.uniform(*CLOSE_MARGIN) * (high - low), least) for _ in range(2))
-        return slice(max(0, round(low - before)), round(high + after))
-
-    rows, columns = around(top, bottom, labels.shape[0]), around(left, right, labels.shape[1])
-    return image[rows, columns], labels[rows, columns]
-
-
 def cut_object(rng, photos, size):
     """A random object of a random photo: (image h x w x 3 float32, opacity h x w float32 in 0..1), scaled for pasting."""
     image, labels = photos.load(rng.integers(len(photos)))
@@ -143,7 +124,7 @@ def photo_of_size(rng, photos, index, height, width):
     """Photo `index`, cropped or not, and its labels, scaled."""
     image, labels = photos.load(index)
     if rng.random() < CROP_SHARE:
-        image, labels = (close_crop if rng.random() < CLOSE_SHARE else random_crop)(rng, image, labels)
+        image, labels = random_crop(rng, image, labels)
     image = resize(np.ascontiguousarray(image), height, width, Image.Resampling.BILINEAR)
     return image, resize(np.ascontiguousarray(labels), height, width, Image.Resampling.NEAREST)
 
@@ -165,7 +146,7 @@ def jitter_colours(rng, image):
     """Random brightness, contrast and saturation."""
     image = Image.fromarray(image)
     for enhancer in (ImageEnhance.Color, ImageEnhance.Brightness, ImageEnhance.Contrast):
-        image = enhancer(image).enhance(rng.uniform(*COLOUR_FACTORS))
+        image = enhancer(image).enhance(rng.uniform(0.75, 1.3))
     return np.asarray(image)
 
 
@@ -186,7 +167,7 @@ def make_scene(photos, seed, number, size, composite_share):
         else:
             for _ in range(1 + (rng.random() < SECOND_PASTE_SHARE)):
                 paste(rng, scene, *cut_object(rng, photos, size))
-    if rng.random() < COLOUR_SHARE:
+    if rng.random() < 0.5:
         scene.image = jitter_colours(rng, scene.image)
     return scene
 

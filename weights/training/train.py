@@ -25,7 +25,7 @@ from device_scenes import DeviceBatches  # noqa: E402
 from feature_cache import FeatureCache  # noqa: E402
 from network import Network, Widths  # noqa: E402
 from preprocess import guidance_map  # noqa: E402
-from scenes import SCENES, Batches, Photos  # noqa: E402
+from scenes import Batches, Photos  # noqa: E402
 from split_network import BACKBONE, SplitNetwork  # noqa: E402
 
 PAPER_RATE = 1e-8  # Sec. 3.4, for a loss that is summed over the pixels of a batch
@@ -240,7 +240,7 @@ def main():
     cache = None
     if args.cache:
         shape = split.frozen_features(torch.zeros(1, network.in_channels, size, size, device=args.device)).shape[1:]
-        key = {"scenes": SCENES, "seed": args.seed, "freeze": args.freeze, "composites": args.composites, "init": args.init.name, "plain": args.plain}
+        key = {"seed": args.seed, "freeze": args.freeze, "composites": args.composites, "init": args.init.name, "plain": args.plain}
         cache = FeatureCache(args.cache, key, args.scenes, shape)
 
     def note(step):
