@@ -26,8 +26,8 @@ std::size_t scratch_for(const Cuda& cuda, const WeightsFile& file, int width, in
 
 std::size_t bytes_of_one(const View& batch) { return static_cast<std::size_t>(image_of(batch, 0).bytes()); }
 
-// Scratch and, unless photos are on the device already, photos of the largest kind with both results: as many as the logit is
-// of.
+// Scratch and, unless photos are on the device already, photos of the largest kind with both results, a batch of them. The
+// logit of one is read through the same pinned memory.
 SessionBytes bytes_for(std::size_t scratch, const PhotoLimits& limits, const View& logit) {
   if (limits.on_device) return {scratch, 0};
   const std::int64_t pixels = std::int64_t{limits.width} * limits.height;

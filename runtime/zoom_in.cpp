@@ -9,10 +9,11 @@
 namespace mfs::core {
 namespace {
 
-// Estimates: with margins of 0.1 to 0.3 and windows of any size, mean IoU of mfs-small on 125 photos of DUTS-TE changed by
-// 0.002.
-constexpr double kMargin = 0.25;     // between box and window, share of the box's side
-constexpr double kLeastSide = 0.25;  // of the window, share of the photo's side
+// Between box and window, share of the box's side. `mfs_eval --zoom-in` on 250 photos of DUTS-TE (mfs-small, bf16, 2026-11-26):
+// 79.6 points with 0.15 and 0.25, 79.3 with 0.35.
+constexpr double kMargin = 0.25;
+// Of the window, share of the photo's side: an estimate, for what is found as a point or not at all.
+constexpr double kLeastSide = 0.25;
 constexpr std::size_t kUsualTaps = 256;
 
 // Closed; begins empty.

@@ -123,25 +123,25 @@ bool parse_command_line(CLI::App& app, int argc, const char* const* argv) {
 
 SessionOptions session_options(const NetworkOptions& options) {
   const std::string& text = options.size;
-  SessionOptions size;
-  size.zoom_in = options.zoom_in;
-  if (text.empty()) return size;
+  SessionOptions session;
+  session.zoom_in = options.zoom_in;
+  if (text.empty()) return session;
   if (text == "native") {
     if (options.zoom_in)
       throw UsageError("--zoom-in: a part of the photo fills the network's size, which '--size native' leaves open");
-    size.native_size = true;
-    return size;
+    session.native_size = true;
+    return session;
   }
   const char* const end = text.data() + text.size();
-  const auto width = std::from_chars(text.data(), end, size.network_width);
-  bool valid = width.ec == std::errc() && size.network_width > 0;
-  size.network_height = size.network_width;
+  const auto width = std::from_chars(text.data(), end, session.network_width);
+  bool valid = width.ec == std::errc() && session.network_width > 0;
+  session.network_height = session.network_width;
   if (valid && width.ptr != end) {
-    const auto height = *width.ptr == 'x' ? std::from_chars(width.ptr + 1, end, size.network_height) : width;
-    valid = *width.ptr == 'x' && height.ec == std::errc() && height.ptr == end && size.network_height > 0;
+    const auto height = *width.ptr == 'x' ? std::from_chars(width.ptr + 1, end, session.network_height) : width;
+    valid = *width.ptr == 'x' && height.ec == std::errc() && height.ptr == end && session.network_height > 0;
   }
   if (!valid) throw UsageError("--size: '" + text + "' is not N, WxH (width first) or native");
-  return size;
+  return session;
 }
 
 }  // namespace mfs::tools

@@ -218,10 +218,6 @@ float quantile(const View& logit, double share) {
   return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))];
 }
 
-}  // namespace
-
-namespace {
-
 // Null if this program or machine has no such device.
 std::shared_ptr<const Model> model_on(const char* device, const test::GoldenNetwork& golden) {
   ModelOptions options;
@@ -317,7 +313,7 @@ TEST_CASE("the logit of the last run can be read") {
       for (int x = 0; x < kGrid; ++x) {
         const double value = static_cast<const float*>(logit.data)[y * kGrid + x];
         const float probability = scene.probability[static_cast<std::size_t>(y) * (scene.width + 1) + x];
-        CHECK(std::abs(probability - 1 / (1 + std::exp(-value))) <= 1e-6);
+        CHECK(std::abs(probability - 1 / (1 + std::exp(-value))) <= 1e-6);  // see mask_decision.h
       }
   }
 }

@@ -234,6 +234,15 @@ class MfsEvalTest(unittest.TestCase):
         ranks = [line.split()[3] for line in err.splitlines() if line.startswith("#")]
         self.assertEqual(ranks, [r["name"] for r in sorted(self.rows(), key=lambda r: float(r["iou_1"]))])
 
+    def test_zoom_in_looks_closer_and_is_reported(self):
+        reports = []
+        for more in ([], ["--zoom-in"]):
+            self.run_tool("--report", "r.json", *more)
+            reports.append(json.loads((self.folder / "r.json").read_text()))
+        self.assertEqual([report["zoom_in"] for report in reports], [False, True])
+        once, twice = ([i["iou"] for i in report["instances"]] for report in reports)
+        self.assertNotEqual(once, twice)
+
     def test_outputs_never_replace_inputs(self):
         before = self.weights.read_bytes()
         for arguments in (["--csv", self.weights], ["--resume", self.weights], ["--worst", "set/img/big.ppm"],
@@ -332,8 +341,8 @@ class MfsEvalTest(unittest.TestCase):
         # Fewer taps are known, more are not; other settings are not.
         self.run_tool("--taps", 1, "--resume", "run.log")
         self.assertEqual(journal.read_text(), "".join(lines))
-        others = (["--taps", 3], {}), ([], {"click": "distance"}), (["--size", 64], {}), (["--zoom-in"], {}), ([], {"weights": self.no_taps})
-        for more, options in others:
+        others = (["--taps", 3], {}), ([], {"click": "distance"}), (["--size", 64], {}), (["--zoom-in"], {})
+        for more, options in (*others, ([], {"weights": self.no_taps})):
             before = len(journal.read_text().splitlines())
             self.run_tool("--resume", "run.log", *more, **options)
             self.assertEqual(len(journal.read_text().splitlines()), before + 4, (more, options))

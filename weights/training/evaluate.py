@@ -43,6 +43,8 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the IoU of every photo")
     parser.add_argument("--bf16", action="store_true", help="bf16 instead of float32 convolutions: faster, slightly different")
     args = parser.parse_args()
+    if args.zoom_in and args.size == "native":
+        parser.error("--zoom-in goes without --size native")
 
     network, meta = network_from_safetensors(args.weights)
     network = network.to(memory_format=torch.channels_last)
