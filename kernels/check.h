@@ -48,6 +48,19 @@ inline Status check_shape(const char* operation, const char* name, const View& v
   return refuse(operation, std::string(name) + " is " + to_string(v.shape) + ", expected " + to_string(expected));
 }
 
+inline Status check_image(const char* operation, const ImageView& image) {
+  if (image.data == nullptr) return refuse(operation, "the photo has no data");
+  if (image.width < 1 || image.height < 1) {
+    return refuse(operation, "the photo is empty: " + std::to_string(image.width) + "x" + std::to_string(image.height));
+  }
+  if (image.row_stride < std::int64_t{image.width} * channels_of(image.format)) {
+    return refuse(operation, "a photo row stride of " + std::to_string(image.row_stride) + " bytes does not fit " +
+                                 std::to_string(image.width) + " pixels of " + std::to_string(channels_of(image.format)) +
+                                 " bytes");
+  }
+  return {};
+}
+
 inline Status check_scratch(const char* operation, std::span<const std::byte> scratch, std::size_t needed) {
   if (scratch.size() < needed) {
     return refuse(operation, "needs " + std::to_string(needed) + " bytes of scratch, got " + std::to_string(scratch.size()));

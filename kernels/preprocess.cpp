@@ -10,18 +10,6 @@ namespace {
 
 constexpr const char* kOp = "preprocess";
 
-Status check_image(const ImageView& image) {
-  if (image.data == nullptr) return refuse(kOp, "the photo has no data");
-  if (image.width < 1 || image.height < 1) {
-    return refuse(kOp, "the photo is empty: " + std::to_string(image.width) + "x" + std::to_string(image.height));
-  }
-  if (image.row_stride < std::int64_t{image.width} * channels_of(image.format)) {
-    return refuse(kOp, "a photo row stride of " + std::to_string(image.row_stride) + " bytes does not fit " +
-                           std::to_string(image.width) + " pixels of " + std::to_string(channels_of(image.format)) + " bytes");
-  }
-  return {};
-}
-
 Status check_guidance(const Guidance& guidance, std::span<const Point> taps) {
   if (guidance.kind == Guidance::Kind::kNone) return {};
   if (!(guidance.parameter > 0) || !std::isfinite(guidance.parameter) || !std::isfinite(guidance.scale)) {
@@ -40,7 +28,7 @@ std::int64_t taps_per_output(int src, int dst) { return std::max(2 * std::int64_
 }  // namespace
 
 Status check(const Preprocess& op) {
-  if (Status s = check_image(op.image); !s) return s;
+  if (Status s = check_image(kOp, op.image); !s) return s;
   if (Status s = check_tensor(kOp, "dst", op.dst); !s) return s;
   // Without a guidance map a fourth channel is allowed: convolutions on the GPU like four better than three.
   const int channels = op.guidance.kind == Guidance::Kind::kNone && op.dst.shape.c != 4 ? 3 : 4;

@@ -1,6 +1,7 @@
 #include "kernels/upsample_mask.h"
 
 #include "kernels/check.h"
+#include "kernels/mask_outputs.h"
 
 namespace mfs::core {
 
@@ -11,19 +12,7 @@ Status check(const UpsampleMask& op) {
   if (op.width < 1 || op.height < 1) {
     return refuse(kOp, "the output is empty: " + std::to_string(op.width) + "x" + std::to_string(op.height));
   }
-  if (!(op.threshold > 0 && op.threshold < 1)) {
-    return refuse(kOp, "the threshold must lie between 0 and 1, not " + std::to_string(op.threshold));
-  }
-  if (op.probability == nullptr && op.mask == nullptr) return refuse(kOp, "neither probability nor mask is asked for");
-  if (op.probability != nullptr && (op.probability_stride < std::int64_t{4} * op.width || op.probability_stride % 4 != 0)) {
-    return refuse(kOp, "a probability row stride of " + std::to_string(op.probability_stride) + " bytes does not fit " +
-                           std::to_string(op.width) + " floats");
-  }
-  if (op.mask != nullptr && op.mask_stride < op.width) {
-    return refuse(kOp, "a mask row stride of " + std::to_string(op.mask_stride) + " bytes does not fit " +
-                           std::to_string(op.width) + " pixels");
-  }
-  return {};
+  return check_mask_outputs(kOp, op, op.width);
 }
 
 Cost cost(const UpsampleMask& op) {

@@ -135,10 +135,11 @@ SessionOptions session_options_of(const mfs_session_options* options) {
           .max_width = c.max_width,
           .device_photos_only = c.device_photos_only != 0,
           .memory = {static_cast<std::byte*>(c.memory), c.memory_bytes},
-          .zoom_in = c.zoom_in != 0};
+          .zoom_in = c.zoom_in != 0,
+          .refine = c.refine != 0};
 }
 
-RunRequest request_of(const mfs_request& request) {
+RunRequest request_of(const mfs_request& request, const Session& session) {
   require(request.outputs, "the outputs are null");
   const mfs_outputs c = options_of(request.outputs, "mfs_outputs");
   RunRequest r{.image = view_of(request.image),
@@ -146,7 +147,8 @@ RunRequest request_of(const mfs_request& request) {
                .mask = c.mask,
                .mask_stride = c.mask_row_stride,
                .probability = c.probability,
-               .probability_stride = c.probability_row_stride};
+               .probability_stride = c.probability_row_stride,
+               .refine = session.refines()};
   if (c.threshold != 0) r.threshold = c.threshold;
   if (!r.mask_stride) r.mask_stride = r.image.width;
   if (!r.probability_stride) r.probability_stride = std::int64_t{r.image.width} * 4;
@@ -156,10 +158,10 @@ RunRequest request_of(const mfs_request& request) {
 // The caller's requests as ours, without memory.
 class Requests {
  public:
-  Requests(const mfs_request* requests, size_t count) : count_(count) {
+  Requests(const Session& session, const mfs_request* requests, size_t count) : count_(count) {
     require(requests && count > 0, "there is no photo");
     require(count <= all_.size(), "too many photos in one call");
-    for (size_t i = 0; i < count; ++i) all_[i] = request_of(requests[i]);
+    for (size_t i = 0; i < count; ++i) all_[i] = request_of(requests[i], session);
   }
   std::span<const RunRequest> all() const { return {all_.data(), count_}; }
 
@@ -240,7 +242,7 @@ mfs_status mfs_session_run(mfs_session* session, const mfs_image* image, const m
 mfs_status mfs_session_run_batch(mfs_session* session, const mfs_request* requests, size_t count, mfs_error* error) {
   return guarded(error, [&]() -> Status {
     require(session, "a session is needed");
-    const Requests r(requests, count);
+    const Requests r(session->impl, requests, count);
     return session->impl.run(r.all());
   });
 }
@@ -249,7 +251,7 @@ mfs_status mfs_session_enqueue(mfs_session* session, void* stream, const mfs_req
                                mfs_error* error) {
   return guarded(error, [&]() -> Status {
     require(session, "a session is needed");
-    const Requests r(requests, count);
+    const Requests r(session->impl, requests, count);
     return session->impl.enqueue(stream, r.all());
   });
 }

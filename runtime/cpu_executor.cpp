@@ -27,7 +27,7 @@ void return_packing_memory() {
 
 std::size_t scratch_for(const Cpu& cpu, const WeightsFile& file, const PhotoLimits& limits, const View& input,
                         const View& logit) {
-  return photo_scratch(cpu, file.preprocess(), file.network(), limits.width, limits.height, input, logit);
+  return photo_scratch(cpu, file.preprocess(), file.network(), limits, input, logit);
 }
 
 }  // namespace
@@ -95,7 +95,8 @@ Status CpuExecutor::warm_up(const PhotoLimits& limits) {
                            .mask = mask.data(),
                            .mask_stride = limits.width,
                            .probability = probability.data(),
-                           .probability_stride = std::int64_t{limits.width} * static_cast<std::int64_t>(sizeof(float))};
+                           .probability_stride = std::int64_t{limits.width} * static_cast<std::int64_t>(sizeof(float)),
+                           .refine = limits.refine};
     const std::vector<RunRequest> requests(static_cast<std::size_t>(input_.shape.n), blank);
     RangeStatistics* const observed = std::exchange(statistics_, nullptr);  // by nobody: it is no photo
     const Status s = run(requests);
@@ -107,7 +108,7 @@ Status CpuExecutor::warm_up(const PhotoLimits& limits) {
 Status CpuExecutor::prepare(std::span<const RunRequest> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const RunRequest& r = requests[i];
-    if (Status s = reserve({r.image.width, r.image.height}); !s) return s;
+    if (Status s = reserve(limits_of(r)); !s) return s;
     const Preprocess op = preprocess_of(r, file_.preprocess(), image_of(input_, i), memory_->main.photos());
     if (Status s = core::run(cpu_, op); !s) return s;
   }
@@ -140,8 +141,10 @@ void CpuExecutor::observe_step(std::size_t step) {
 Status CpuExecutor::finish(std::span<const RunRequest> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!requests[i].mask && !requests[i].probability) continue;
-    const UpsampleMask op = upsample_of(requests[i], file_.network(), image_of(logit_, i), memory_->main.photos());
-    if (Status s = core::run(cpu_, op); !s) return s;
+    if (Status s =
+            finish_photo(cpu_, requests[i], file_.network(), image_of(input_, i), image_of(logit_, i), memory_->main.photos());
+        !s)
+      return s;
   }
   return {};
 }

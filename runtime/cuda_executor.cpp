@@ -19,9 +19,9 @@ const CudaDeviceInfo& selected(const CudaDeviceInfo& device) {
   return device;
 }
 
-std::size_t scratch_for(const Cuda& cuda, const WeightsFile& file, int width, int height, const View& input,
+std::size_t scratch_for(const Cuda& cuda, const WeightsFile& file, const PhotoLimits& limits, const View& input,
                         const View& logit) {
-  return photo_scratch(cuda, file.preprocess(), file.network(), width, height, input, logit);
+  return photo_scratch(cuda, file.preprocess(), file.network(), limits, input, logit);
 }
 
 std::size_t bytes_of_one(const View& batch) { return static_cast<std::size_t>(image_of(batch, 0).bytes()); }
@@ -54,7 +54,7 @@ SessionBytes CudaExecutor::bytes_needed(const WeightsFile& file, PackCache& pack
   const Cuda cuda = stream.on(options.device);
   const PlannedNetwork<Cuda> network(file, packs, cuda, options.network());
   if (!limits.width) return {network.arena_bytes(), 0};
-  const std::size_t scratch = scratch_for(cuda, file, limits.width, limits.height, network.input(), network.logit());
+  const std::size_t scratch = scratch_for(cuda, file, limits, network.input(), network.logit());
   const SessionBytes photos = bytes_for(scratch, limits, network.logit());
   return {Workspace::bytes_for(network.arena_bytes(), photos.main), photos.pinned};
 }
@@ -77,7 +77,7 @@ CudaExecutor::CudaExecutor(const WeightsFile& file, PackCache& packs, const Cuda
 Status CudaExecutor::reserve(const PhotoLimits& limits) {
   return status_of([&] {
     const CudaDeviceScope scope(device_.index);
-    const std::size_t scratch = scratch_for(cuda(), file_, limits.width, limits.height, input(), logit());
+    const std::size_t scratch = scratch_for(cuda(), file_, limits, input(), logit());
     const SessionBytes bytes = bytes_for(scratch, limits, logit());
     memory_->main.reserve(bytes.main);
     memory_->pinned.reserve(bytes.pinned);
@@ -99,8 +99,10 @@ Status CudaExecutor::queue_infer(const Cuda& cuda) const {
 Status CudaExecutor::queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!requests[i].mask && !requests[i].probability) continue;
-    const UpsampleMask op = upsample_of(requests[i], file_.network(), image_of(logit(), i), memory_->main.photos());
-    if (Status s = core::run(cuda, op); !s) return s;
+    if (Status s = finish_photo(cuda, requests[i], file_.network(), image_of(input(), i), image_of(logit(), i),
+                                memory_->main.photos());
+        !s)
+      return s;
   }
   return {};
 }
@@ -111,7 +113,7 @@ Status CudaExecutor::enqueue(void* stream, std::span<const RunRequest> requests)
   Cuda cuda = this->cuda();
   cuda.stream = stream;
   for (const RunRequest& r : requests)
-    if (scratch_for(cuda, file_, r.image.width, r.image.height, input(), logit()) > memory_->main.photos().size())
+    if (scratch_for(cuda, file_, limits_of(r), input(), logit()) > memory_->main.photos().size())
       return invalid("there is no memory for a photo of " + std::to_string(r.image.width) + "x" +
                      std::to_string(r.image.height) +
                      " pixels: create the session with max_width and max_height or warm it up");
@@ -126,8 +128,7 @@ Status CudaExecutor::run(std::span<const RunRequest> requests) {
   const Cuda cuda = this->cuda();
 
   std::size_t scratch = 0;
-  for (const RunRequest& r : requests)
-    scratch = std::max(scratch, scratch_for(cuda, file_, r.image.width, r.image.height, input(), logit()));
+  for (const RunRequest& r : requests) scratch = std::max(scratch, scratch_for(cuda, file_, limits_of(r), input(), logit()));
   StagingCutter main(scratch), pinned(0);
   for (const RunRequest& r : requests) take(main, r), take(pinned, r);
   const Status reserved = status_of([&] {
@@ -221,7 +222,8 @@ Status CudaExecutor::warm_up(const PhotoLimits& limits) {
                            .mask = reinterpret_cast<std::uint8_t*>(mask.data()),
                            .mask_stride = limits.width,
                            .probability = reinterpret_cast<float*>(probability.data()),
-                           .probability_stride = std::int64_t{4} * limits.width};
+                           .probability_stride = std::int64_t{4} * limits.width,
+                           .refine = limits.refine};
     const std::vector<RunRequest> requests(on_device_.size(), blank);
     Status s = enqueue(cuda().stream, requests);
     if (s) s = wait(cuda());

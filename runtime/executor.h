@@ -22,6 +22,7 @@ struct RunRequest {
   float* probability = nullptr;
   std::int64_t probability_stride = 0;
   float threshold = 0.5f;
+  bool refine = false;  // see refine.h
 };
 
 // Without a sentence of its own: making one would need memory.
@@ -40,7 +41,10 @@ struct StepInfo {
 struct PhotoLimits {
   int width = 0, height = 0;
   bool on_device = false;  // CUDA: photos and outputs are in device memory already
+  bool refine = false;
 };
+
+inline PhotoLimits limits_of(const RunRequest& r) { return {r.image.width, r.image.height, false, r.refine}; }
 
 class Executor {
  public:

@@ -8,6 +8,7 @@
 #include "kernels/preprocess.h"
 #include "kernels/upsample_mask.h"
 #include "runtime/executor.h"
+#include "runtime/refine.h"
 #include "weights/network_description.h"
 
 namespace mfs::core {
@@ -36,15 +37,27 @@ AnyView image_of(AnyView batch, std::size_t image) {
   return {data, batch.dtype, one, batch.pitch};
 }
 
+// The end of a run for one photo; `input` and `logit` are its own.
+template <typename Device>
+Status finish_photo(const Device& device, const RunRequest& r, const NetworkDescription& n, const View& input,
+                    const View& logit, std::span<std::byte> scratch) {
+  const UpsampleMask upsample = upsample_of(r, n, logit, scratch);
+  if (!r.refine) return run(device, upsample);
+  const Refinement refinement = refinement_of(device, r, upsample, input, scratch.data());
+  if (refinement.bytes > scratch.size()) return {Code::kInternal, "too little scratch was reserved for a refined mask"};
+  return run(device, refinement);
+}
+
 // Scratch that serves both ends, one photo at a time, for photos of up to this size.
 template <typename Device>
-std::size_t photo_scratch(const Device& device, const PreprocessDescription& p, const NetworkDescription& n, int width,
-                          int height, const View& input, const View& logit) {
+std::size_t photo_scratch(const Device& device, const PreprocessDescription& p, const NetworkDescription& n,
+                          const PhotoLimits& limits, const View& input, const View& logit) {
   RunRequest r;
-  r.image.width = width, r.image.height = height;
+  r.image.width = limits.width, r.image.height = limits.height;
   const MutView dst(nullptr, input.dtype, image_of(input, 0).shape, input.pitch);
+  const UpsampleMask upsample = upsample_of(r, n, image_of(logit, 0), {});
   return std::max(scratch_bytes(device, preprocess_of(r, p, dst, {})),
-                  scratch_bytes(device, upsample_of(r, n, image_of(logit, 0), {})));
+                  limits.refine ? refinement_of(device, r, upsample, input, nullptr).bytes : scratch_bytes(device, upsample));
 }
 
 // Runs `body`, which may throw, on the run path.

@@ -87,7 +87,7 @@ SessionOptions checked(const Model& model, SessionOptions o) {
   return o;
 }
 
-PhotoLimits limits_of(const SessionOptions& o) { return {o.max_width, o.max_height, o.device_photos_only}; }
+PhotoLimits limits_of(const SessionOptions& o) { return {o.max_width, o.max_height, o.device_photos_only, o.refine}; }
 
 }  // namespace
 
@@ -232,7 +232,7 @@ Status Session::warm_up(int width, int height, int batch) {
     if (Status s = check_count(count); !s) return s;
     if (Status s = check_request(probe); !s) return s;
     Executor& executor = plan_for(width, height, count);
-    const PhotoLimits limits{width, height, options_.device_photos_only};
+    const PhotoLimits limits{width, height, options_.device_photos_only, options_.refine};
     if (Status s = executor.reserve(limits); !s) return s;
     return executor.warm_up(limits);
   });

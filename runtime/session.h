@@ -22,6 +22,7 @@ struct SessionOptions {
   bool device_photos_only = false;
   std::span<std::byte> memory = {};  // the caller's
   bool zoom_in = false;              // run each photo twice, see zoom_in.h
+  bool refine = false;               // outlines along the photo's edges, see refine.h
 };
 
 // What a photo can be at all; the sentence is the same wherever one is passed in.
@@ -50,6 +51,7 @@ class Session {
 
   const Timings& timings() const { return timings_; }  // of the last blocking run, both looks together
   const Executor* executor() const { return last_; }   // that ran last; null before the first plan
+  bool refines() const { return options_.refine; }     // what requests must say, too
   std::size_t memory_bytes() const { return memory_->main.bytes(); }
 
  private:

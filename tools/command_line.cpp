@@ -77,6 +77,8 @@ void add_network_options(CLI::App& app, NetworkOptions& o) {
       ->group(kGroup);
   app.add_flag("--zoom-in", o.zoom_in, "Look twice, then at the surroundings of what was found: better masks, twice the time")
       ->group(kGroup);
+  app.add_flag("--refine", o.refine, "Let outlines follow the photo's edges: better masks, for a little more time")
+      ->group(kGroup);
   app.add_option("--device", o.device, "auto, cpu, cuda or cuda:N [auto]")
       ->type_name("DEVICE")
       ->group(kGroup)
@@ -125,6 +127,7 @@ SessionOptions session_options(const NetworkOptions& options) {
   const std::string& text = options.size;
   SessionOptions session;
   session.zoom_in = options.zoom_in;
+  session.refine = options.refine;
   if (text.empty()) return session;
   if (text == "native") {
     if (options.zoom_in)

@@ -29,16 +29,17 @@ struct NetworkOptions {
   std::string size;  // as typed; empty: as trained
   int threads = 0;   // 0: all
   bool zoom_in = false;
+  bool refine = false;
 };
 
-// Adds --size, --zoom-in, --device, --precision and --threads. `options` must outlive the parsing.
+// Adds --size, --zoom-in, --refine, --device, --precision and --threads. `options` must outlive the parsing.
 void add_network_options(CLI::App& app, NetworkOptions& options);
 
 // False when --help or --version was asked for and printed. Throws UsageError with one sentence: an unknown option, one given
 // twice, a value that is missing or cannot be.
 bool parse_command_line(CLI::App& app, int argc, const char* const* argv);
 
-// Of --size ("512", "640x384" with the width first, "native", or empty: as trained) and --zoom-in. Throws UsageError.
+// Of --size ("512", "640x384" with the width first, "native", or empty: as trained), --zoom-in and --refine. Throws UsageError.
 SessionOptions session_options(const NetworkOptions& options);
 
 }  // namespace mfs::tools

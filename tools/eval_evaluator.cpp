@@ -17,7 +17,7 @@ Evaluator::Evaluator(const EvalOptions& o, const std::string& weights, Journal* 
       info_(model_.info()) {
   if (journal == nullptr) return;
   settings_ = fnv1a(read_file(weights));
-  const std::string size = o.network.size + (o.network.zoom_in ? " zoom-in" : "");
+  const std::string size = o.network.size + (o.network.zoom_in ? " zoom-in" : "") + (o.network.refine ? " refine" : "");
   for (const std::string& part :
        {std::string(mfs_version()), o.click.text, size, std::string(info_.device), std::string(info_.precision)}) {
     settings_ = fnv1a(part + "\n", settings_);

@@ -108,6 +108,7 @@ std::string report_json(const std::vector<InstanceResult>& results, const std::v
                       {"taps", o.taps},
                       {"size", o.network.size.empty() ? "as trained" : o.network.size},
                       {"zoom_in", o.network.zoom_in},
+                      {"refine", o.network.refine},
                       {"device", device},
                       {"precision", precision},
                       {"results", ordered_json::array()},

@@ -157,7 +157,11 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kTileWidth* kTileHeight, kTileBlocks)
   v[3] = guidance_at(p.guidance, p.taps, x, y);
   T* out = dst + (int64_t{y} * p.x.positions + x) * p.pitch;
   if (p.vectors) {
-    simt::store(reinterpret_cast<simt::U32x2*>(out), simt::U32x2{packed<T>(v[0], v[1]), packed<T>(v[2], v[3])});
+    if constexpr (sizeof(T) == sizeof(float)) {
+      simt::store(reinterpret_cast<simt::F32x4*>(out), simt::F32x4{v[0], v[1], v[2], v[3]});
+    } else {
+      simt::store(reinterpret_cast<simt::U32x2*>(out), simt::U32x2{packed<T>(v[0], v[1]), packed<T>(v[2], v[3])});
+    }
   } else {
     MFS_UNROLL
     for (int k = 0; k < 4; ++k) {
@@ -216,18 +220,20 @@ Status run(const Cuda& cuda, const Preprocess& op) {
                           guidance_of(op),
                           op.dst.shape.c,
                           op.dst.pitch,
-                          op.dst.shape.c == 4 && op.dst.pitch % 4 == 0 && aligned(op.dst.data, 8),
+                          op.dst.shape.c == 4 && op.dst.pitch % 4 == 0 && aligned(op.dst.data, 4 * size_of(op.dst.dtype)),
                           {}};
   if (op.guidance.kind != Guidance::Kind::kNone) {
     if (Status s = pack(kOp, op.taps, params.taps); !s) return s;
   }
-  return with_device_type(kOp, op.dst.dtype, false, [&]<class T, int kWidth>() -> Status {
+  const auto launch = [&]<class T, int kWidth>() -> Status {
     const simt::LaunchShape filling = threads_for("preprocess filters", std::int64_t{w} + h, 128);
     if (Status s = simt::launch(stream_of(cuda), filling, preprocess_filters_kernel, filters.x, filters.y); !s) return s;
     simt::LaunchShape shape = threads_for(kOp, tiles * kTileWidth * kTileHeight, kTileWidth * kTileHeight);
     shape.shared_bytes = kTileHeight * kPiece * sizeof(float);
     return simt::launch(stream_of(cuda), shape, preprocess_kernel<T>, static_cast<T*>(op.dst.data), params);
-  });
+  };
+  if (op.dst.dtype == DType::kF32) return launch.template operator()<float, 1>();
+  return with_device_type(kOp, op.dst.dtype, false, launch);
 }
 
 }  // namespace mfs::core

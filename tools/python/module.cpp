@@ -87,7 +87,7 @@ class PySession {
 using Size = std::optional<std::pair<int, int>>;
 
 std::unique_ptr<PySession> make_session(std::shared_ptr<Model> model, Size size, bool native_size, int max_batch, Size max_size,
-                                        bool device_photos_only, bool zoom_in) {
+                                        bool device_photos_only, bool zoom_in, bool refine) {
   SessionOptions options;
   if (size) std::tie(options.network_width, options.network_height) = *size;
   if (max_size) std::tie(options.max_width, options.max_height) = *max_size;
@@ -95,6 +95,7 @@ std::unique_ptr<PySession> make_session(std::shared_ptr<Model> model, Size size,
   options.max_batch = max_batch;
   options.device_photos_only = device_photos_only;
   options.zoom_in = zoom_in;
+  options.refine = refine;
   const py::gil_scoped_release unlocked;
   return std::make_unique<PySession>(std::move(model), options);
 }
@@ -272,13 +273,14 @@ PYBIND11_MODULE(_core, module) {
       "precision: 'auto', 'f32', 'bf16', 'f16' or, with calibrated weights, 'int8'. threads: of the host, in a run; 0 = all.")
       .def(py::init(&load), "path"_a = py::none(), "device"_a = "auto", "precision"_a = "auto", "threads"_a = 0)
       .def("session", &make_session, "size"_a = py::none(), "native_size"_a = false, "max_batch"_a = 1,
-           "max_size"_a = py::none(), "device_photos_only"_a = false, "zoom_in"_a = false,
+           "max_size"_a = py::none(), "device_photos_only"_a = false, "zoom_in"_a = false, "refine"_a = false,
            "A new session. size: (width, height) of the network's input, multiples of 8 from 64 on; none means as trained.\n"
            "native_size: the photo's size instead. max_batch: most photos of one call. max_size: (width, height) of the "
            "largest\n"
            "photo; memory for it is allocated at once, and a larger one is an error. device_photos_only: only enqueue() will "
            "be\n"
-           "called. zoom_in: look twice, the second time at the surroundings of what was found: better masks, twice the time.")
+           "called. zoom_in: look twice, the second time at the surroundings of what was found: better masks, twice the time.\n"
+           "refine: outlines follow the photo's edges.")
       .def_property_readonly(
           "variant", [](const Model& m) { return m.info().variant; }, "Of the paper's networks: 'resnet-multi'.")
       .def_property_readonly("device", [](const Model& m) { return m.info().device; })

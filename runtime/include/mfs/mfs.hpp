@@ -101,10 +101,11 @@ struct SessionOptions {
   bool device_photos_only = false;
   std::span<std::byte> memory = {};  // the caller's; empty = the session allocates
   bool zoom_in = false;
+  bool refine = false;
 
   mfs_session_options c() const {
     return {sizeof(mfs_session_options), network_width, network_height, native_size, max_batch, max_width, max_height,
-            device_photos_only,          memory.data(), memory.size(),  zoom_in};
+            device_photos_only,          memory.data(), memory.size(),  zoom_in,     refine};
   }
 };
 
