@@ -189,6 +189,23 @@ TEST_CASE_FIXTURE(Fixture, "what has no memory or plan yet is refused when queue
   CHECK(std::ranges::all_of(on_device.result(cuda), [](float v) { return v > 0 && v < 1; }));
 }
 
+TEST_CASE_FIXTURE(Fixture, "refined photos can be queued, and are those of a blocking run") {
+  mfs::Session blocking(model, {.refine = true});
+  mfs::Session queued(model, {.max_width = 56, .max_height = 40, .device_photos_only = true, .refine = true});
+  mfs::Session unplanned(model, {.device_photos_only = true, .refine = true}), plain(model);
+  const std::vector<float> expected = run(blocking, photo);
+  CHECK(expected != run(plain, photo));
+  OnDevice on_device(photo, taps);
+  const mfs_request one[] = {on_device.request};
+  queued.enqueue(cuda.stream, one);
+  CHECK(on_device.result(cuda) == expected);
+  CHECK(refused(MFS_INVALID_ARGUMENT, unplanned, cuda, one).find("there is no memory for a photo of 56x40") !=
+        std::string::npos);
+  unplanned.warm_up(56, 40, 1);
+  unplanned.enqueue(cuda.stream, one);
+  CHECK(on_device.result(cuda) == expected);
+}
+
 TEST_CASE("a GPU that is not there is refused, the one that is there is taken by its number") {
   CHECK(std::string(Model(MFS_SMALL_WEIGHTS, {.device = "cuda:0"}).info().device) == "cuda:0");
   CHECK_THROWS_WITH(Model(MFS_SMALL_WEIGHTS, {.device = "cuda:99"}),

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
 from make_checkpoint import make_network, save  # noqa: E402
 from network import Widths, is_vgg, network_from_safetensors  # noqa: E402
 from preprocess import network_input, probability_from_logit  # noqa: E402
+from refine import refined_probability  # noqa: E402
 from vgg import VggWidths  # noqa: E402
 from convert import VGG_FIELDS, describe_preprocess  # noqa: E402
 
@@ -144,7 +145,8 @@ def reference_stages(weights, photo, case):
     stages = {"input": x, **values}
     stages = {name: value.permute(0, 2, 3, 1).numpy() for name, value in stages.items()}
     probability = probability_from_logit(values["logit"], photo.shape[:2], meta["network"])
-    return stages | {"probability": probability[None, :, :, None]}
+    refined = refined_probability(photo, values["logit"], case.size, meta["network"])
+    return stages | {"probability": probability[None, :, :, None], "refined": refined[None, :, :, None]}
 
 
 def compare(case, ours, reference):
@@ -163,7 +165,7 @@ def compare(case, ours, reference):
             parts = {name: slice(None)}
         for part, channels in parts.items():
             a, b = ours[name][..., channels], expected[..., channels]
-            limit = PROBABILITY_LIMIT if name == "probability" else STAGE_LIMIT * max(1.0, float(np.abs(b).max()))
+            limit = PROBABILITY_LIMIT if name in ("probability", "refined") else STAGE_LIMIT * max(1.0, float(np.abs(b).max()))
             difference = float(np.abs(a - b).max()) if a.shape == b.shape else float("nan")
             rows.append((part, difference, limit, difference <= limit))
     return rows
@@ -199,8 +201,9 @@ def main():
             rows = run_case(arguments.program, case, Path(folder), seed)
         bad = [row for row in rows if not row[3]]
         failures += bool(bad)
-        probability = dict((row[0], row[1]) for row in rows)["probability"]
-        print(f"{'FAILED' if bad else 'passed'}: {case.name}: probability differs by {probability:.2e}", flush=True)
+        of = {row[0]: row[1] for row in rows}
+        verdict = "FAILED" if bad else "passed"
+        print(f"{verdict}: {case.name}: probability differs by {of['probability']:.2e}, refined {of['refined']:.2e}", flush=True)
         for stage, difference, limit, _ in bad:
             print(f"    {stage}: {difference:.3e}, limit {limit:.3e}; again with --only '{case.name}'")
         table += [f"| {case.name} | {s} | {d:.2e} | {l:.2e} | {'' if good else 'FAILED'} |" for s, d, l, good in rows]

@@ -1,5 +1,5 @@
-// Runs a weights file on one photo and writes every named value of the network, and the probability at the photo's size, as raw
-// float32: what parity_test.py and precision_simulation_test.py compare with PyTorch.
+// Runs a weights file on one photo and writes every named value of the network, and the probability at the photo's size,
+// plainly interpolated and refined, as raw float32: what parity_test.py and precision_simulation_test.py compare with PyTorch.
 //
 //   stage_dump WEIGHTS PHOTO.rgb WIDTH HEIGHT NETWORK_WIDTH NETWORK_HEIGHT PRECISION FOLDER [X Y]...
 //
@@ -78,7 +78,7 @@ int dump(char** argv, int argc) {
   PackCache packs;
   auto executor = engine(*file, packs, std::atoi(argv[6]), std::atoi(argv[5]), argv[7]);
   std::vector<float> probability(pixels.size() / 3);
-  const RunRequest request{.image = {pixels.data(), width, height, std::int64_t{width} * 3, PixelFormat::kRgb},
+  RunRequest request{.image = {pixels.data(), width, height, std::int64_t{width} * 3, PixelFormat::kRgb},
                            .taps = taps,
                            .probability = probability.data(),
                            .probability_stride = std::int64_t{width} * 4};
@@ -89,6 +89,9 @@ int dump(char** argv, int argc) {
     if (const View v = executor.named(op.name); !op.name.empty() && v && !is_narrow(v.dtype))
       write(argv[8], op.name, v.shape, dense(v));
   write(argv[8], "probability", {1, height, width, 1}, probability);
+  request.refine = true;
+  if (const Status s = executor.run(request); !s) throw std::runtime_error(s.message());
+  write(argv[8], "refined", {1, height, width, 1}, probability);
   return 0;
 }
 

@@ -227,6 +227,11 @@ class Module(unittest.TestCase):
         with self.assertRaisesRegex(mfs.Error, "native_size"):
             self.model.session(native_size=True, zoom_in=True)
 
+    def test_refine(self):
+        finer = self.model.session(size=(64, 64), refine=True).segment(self.photo, [TAP])
+        self.assertEqual(finer[TAP[1], TAP[0]], 255)
+        self.assertFalse(np.array_equal(finer, self.mask))
+
     def test_device_arrays_are_read_and_refused_on_the_cpu(self):
         for kind in (CudaArray, DlpackArray):
             good, mask = kind((8, 9, 3), "|u1"), kind((8, 9), "|u1")

@@ -7,10 +7,10 @@
 #include <cmath>
 #include <random>
 
-#include "kernels/error.h"
 #include "mfs/mfs.hpp"
 #include "runtime/session.h"
 #include "tests/runtime/golden_network.h"
+#include "tests/runtime/scene.h"
 
 namespace mfs::core {
 namespace {
@@ -183,34 +183,6 @@ TEST_CASE("the second look's requests are parts of the first one's, in memory an
 
 namespace {
 
-// Two photos in memory with gaps, and room for their results.
-struct Scene {
-  explicit Scene(const test::GoldenNetwork& golden, int scale, Point tap)
-      : width(golden.width * scale), height(golden.height * scale), stride(width * 4 + 12), taps{tap} {
-    pixels.resize(static_cast<std::size_t>(stride) * height);
-    for (int y = 0; y < height; ++y)
-      for (int x = 0; x < width; ++x)
-        for (int c = 0; c < 3; ++c)
-          pixels[static_cast<std::size_t>(y) * stride + 4 * x + c] =
-              golden.pixels[static_cast<std::size_t>(3 * (y / scale * golden.width + x / scale) + c)];
-    mask.assign(static_cast<std::size_t>(width + 3) * height, 77);
-    probability.assign(static_cast<std::size_t>(width + 1) * height, -1);
-  }
-  RunRequest request(float threshold) {
-    return {.image = {pixels.data(), width, height, stride, PixelFormat::kRgba},
-            .taps = taps,
-            .mask = mask.data(),
-            .mask_stride = width + 3,
-            .probability = probability.data(),
-            .probability_stride = std::int64_t{4} * (width + 1),
-            .threshold = threshold};
-  }
-  int width, height, stride;
-  std::vector<Point> taps;
-  std::vector<std::uint8_t> pixels, mask;
-  std::vector<float> probability;
-};
-
 float quantile(const View& logit, double share) {
   const auto* begin = static_cast<const float*>(logit.data);
   std::vector<float> all(begin, begin + logit.shape.elements());
@@ -218,25 +190,12 @@ float quantile(const View& logit, double share) {
   return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))];
 }
 
-// Null if this program or machine has no such device.
-std::shared_ptr<const Model> model_on(const char* device, const test::GoldenNetwork& golden) {
-  ModelOptions options;
-  options.device = device, options.threads = 2;
-  options.precision = options.device == "cpu" ? "f32" : "f16";
-  try {
-    return std::make_shared<const Model>(golden.weights_path, options);
-  } catch (const Error& e) {
-    REQUIRE((e.code() == Code::kNoDevice || e.code() == Code::kUnsupported));
-    return nullptr;
-  }
-}
-
 void look_twice(const test::GoldenNetwork& golden, const std::shared_ptr<const Model>& model) {
   const NetworkDescription& network = model->weights().network();
   Session zooming(model, {.max_batch = 2, .zoom_in = true}), plain(model, {.max_batch = 2});
 
   // Thresholds that leave a small object, so that there is something to look closer at.
-  Scene a(golden, 1, {20.25f, 13.5f}), b(golden, 3, {150, 3});
+  test::Scene a(golden, 1, {20.25f, 13.5f}), b(golden, 3, {150, 3});
   RunRequest first[] = {a.request(0.5f), b.request(0.5f)};
   REQUIRE(plain.run(first));
   auto& executor = *const_cast<Executor*>(plain.executor());
@@ -267,7 +226,7 @@ void look_twice(const test::GoldenNetwork& golden, const std::shared_ptr<const M
   }
   REQUIRE(plain.run(second));
 
-  Scene c(golden, 1, a.taps[0]), d(golden, 3, b.taps[0]);
+  test::Scene c(golden, 1, a.taps[0]), d(golden, 3, b.taps[0]);
   const RunRequest once[] = {c.request(first[0].threshold), d.request(first[1].threshold)};
   REQUIRE(zooming.run(once));
   CHECK(c.mask == a.mask);
@@ -284,7 +243,7 @@ TEST_CASE("the second look is a run on the window, its result lies in the first 
   int devices = 0;
   for (const char* device : {"cpu", "cuda"}) {
     CAPTURE(device);
-    const std::shared_ptr<const Model> model = model_on(device, golden);
+    const std::shared_ptr<const Model> model = test::model_on(device, golden);
     if (!model) continue;
     ++devices;
     look_twice(golden, model);
@@ -296,10 +255,10 @@ TEST_CASE("the logit of the last run can be read") {
   const test::GoldenNetwork golden("multi");
   for (const char* device : {"cpu", "cuda"}) {
     CAPTURE(device);
-    const std::shared_ptr<const Model> model = model_on(device, golden);
+    const std::shared_ptr<const Model> model = test::model_on(device, golden);
     if (!model) continue;
     Session session(model, {});
-    Scene scene(golden, 1, {20.25f, 13.5f});
+    test::Scene scene(golden, 1, {20.25f, 13.5f});
     constexpr int kGrid = 8;  // a photo of the logit's size shows each of its values
     RunRequest r = scene.request(0.5f);
     r.image.width = kGrid, r.image.height = kGrid;

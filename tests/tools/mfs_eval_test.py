@@ -234,14 +234,16 @@ class MfsEvalTest(unittest.TestCase):
         ranks = [line.split()[3] for line in err.splitlines() if line.startswith("#")]
         self.assertEqual(ranks, [r["name"] for r in sorted(self.rows(), key=lambda r: float(r["iou_1"]))])
 
-    def test_zoom_in_looks_closer_and_is_reported(self):
+    def test_zoom_in_and_refine_matter_and_are_reported(self):
         reports = []
-        for more in ([], ["--zoom-in"]):
+        for more in ([], ["--zoom-in"], ["--refine"]):
             self.run_tool("--report", "r.json", *more)
             reports.append(json.loads((self.folder / "r.json").read_text()))
-        self.assertEqual([report["zoom_in"] for report in reports], [False, True])
-        once, twice = ([i["iou"] for i in report["instances"]] for report in reports)
+        self.assertEqual([report["zoom_in"] for report in reports], [False, True, False])
+        self.assertEqual([report["refine"] for report in reports], [False, False, True])
+        once, twice, refined = ([i["iou"] for i in report["instances"]] for report in reports)
         self.assertNotEqual(once, twice)
+        self.assertNotEqual(once, refined)
 
     def test_outputs_never_replace_inputs(self):
         before = self.weights.read_bytes()
@@ -341,7 +343,7 @@ class MfsEvalTest(unittest.TestCase):
         # Fewer taps are known, more are not; other settings are not.
         self.run_tool("--taps", 1, "--resume", "run.log")
         self.assertEqual(journal.read_text(), "".join(lines))
-        others = (["--taps", 3], {}), ([], {"click": "distance"}), (["--size", 64], {}), (["--zoom-in"], {})
+        others = (["--taps", 3], {}), ([], {"click": "distance"}), (["--size", 64], {}), (["--zoom-in"], {}), (["--refine"], {})
         for more, options in (*others, ([], {"weights": self.no_taps})):
             before = len(journal.read_text().splitlines())
             self.run_tool("--resume", "run.log", *more, **options)

@@ -44,7 +44,7 @@ TEST_CASE("a JSON line is one line, whatever the names hold") {
   CHECK(parsed["latency_ms"]["back_to_back"]["median"] == 3);
 }
 
-TEST_CASE("--size and --zoom-in") {
+TEST_CASE("--size, --zoom-in and --refine") {
   const auto parse_size = [](const std::string& text) { return session_options({.size = text}); };
   CHECK(parse_size("512").network_width == 512);
   CHECK(parse_size("512").network_height == 512);
@@ -57,6 +57,8 @@ TEST_CASE("--size and --zoom-in") {
     CHECK_THROWS_AS(parse_size(text), UsageError);
   }
   CHECK_FALSE(parse_size("512").zoom_in);
+  CHECK_FALSE(parse_size("512").refine);
+  CHECK(session_options({.size = "native", .refine = true}).refine);
   CHECK(session_options({.size = "512", .zoom_in = true}).zoom_in);
   CHECK_THROWS_AS(session_options({.size = "native", .zoom_in = true}), UsageError);
 }

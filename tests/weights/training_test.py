@@ -34,7 +34,7 @@ from device_scenes import DeviceBatches  # noqa: E402
 from make_checkpoint import make_network, save  # noqa: E402
 from network import Widths, network_from_safetensors  # noqa: E402
 from pieces import cut, join  # noqa: E402
-from preprocess import predict  # noqa: E402
+from predict import predict  # noqa: E402
 from safetensors_file import load_safetensors, save_safetensors  # noqa: E402
 from scenes import Batches, Photos, make_scene  # noqa: E402
 from split_network import SplitNetwork  # noqa: E402
@@ -142,7 +142,9 @@ class TrainingTest(unittest.TestCase):
         threshold = round(float(np.quantile(plain, 0.99)), 3)  # few pixels are above: the second look is at a part
         closer = predict(network, image, [(30, 20)], meta, zoom_in=True, threshold=threshold)
         self.assertGreater(np.abs(closer - plain).max(), 0.01)
-        for options, expected in (([], plain), (["--zoom-in", "--threshold", threshold], closer)):
+        finer = predict(network, image, [(30, 20)], meta, zoom_in=True, refine=True, threshold=threshold)
+        twice = ["--zoom-in", "--threshold", threshold]
+        for options, expected in (([], plain), (twice, closer), ([*twice, "--refine"], finer)):
             subprocess.run([*command, *map(str, options)], cwd=self.folder, check=True, timeout=60)
             self.assertLessEqual(np.abs(np.load(self.folder / "prob.npy").reshape(expected.shape) - expected).max(), 1e-4)
         card = (self.folder / "whole/ema.md").read_text()

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "reference"), str(ROOT / "weights")]
 
 from network import network_from_safetensors  # noqa: E402
-from preprocess import predict  # noqa: E402
+from predict import predict  # noqa: E402
 from scenes import centre_tap  # noqa: E402
 
 OBJECT, IGNORED = 255, 128
@@ -39,6 +39,7 @@ def main():
     parser.add_argument("--limit", type=int, help="evenly spaced photos to use (default: all)")
     parser.add_argument("--size", type=parse_size, help="network size WxH or native (default: from the weights)")
     parser.add_argument("--zoom-in", action="store_true", help="look twice, as mfs_eval --zoom-in does")
+    parser.add_argument("--refine", action="store_true", help="let outlines follow the photo's edges, as mfs_eval --refine does")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--list", action="store_true", help="print the IoU of every photo")
     parser.add_argument("--bf16", action="store_true", help="bf16 instead of float32 convolutions: faster, slightly different")
@@ -61,7 +62,8 @@ def main():
     with ThreadPoolExecutor(1) as loader:
         for name, image, truth in loader.map(load, truths):
             with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-                probability = predict(network, image, [centre_tap(truth == OBJECT)], meta, args.size, args.zoom_in, args.threshold)
+                taps = [centre_tap(truth == OBJECT)]
+                probability = predict(network, image, taps, meta, args.size, args.zoom_in, args.refine, args.threshold)
             scores.append(intersection_over_union(probability > args.threshold, truth))
             if args.list:
                 print(f"{scores[-1]:.4f} {name}")

@@ -117,16 +117,16 @@ TEST_CASE("an allocation that fails is an error, never a crash or a leak") {
       },
       [&] { w.drop_session(); });
   w.drop_session();
-  w.session_options.zoom_in = 1;
+  w.session_options.zoom_in = 1, w.session_options.refine = 1;
   fail_everywhere(
-      "create and look twice", 40,
+      "create, look twice and refine", 40,
       [&](mfs_error& e) {
         if (!w.session)
           if (const mfs_status s = w.create(e); s != MFS_OK) return s;
         return mfs_session_run_batch(w.session, both, 2, &e);
       },
       [&] { w.drop_session(); });
-  w.session_options.zoom_in = 0;
+  w.session_options.zoom_in = 0, w.session_options.refine = 0;
   w.drop_session();
   REQUIRE(w.create(error) == MFS_OK);
   fail_everywhere(

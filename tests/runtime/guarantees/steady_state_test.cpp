@@ -35,7 +35,7 @@ void check_steady(const Calls& calls, long runs, std::size_t steps) {
 }
 
 void run_steadily(const GoldenNetwork& golden, const char* precision, int threads, bool limits, bool profiling,
-                  bool zoom_in = false) {
+                  bool zoom_in = false, bool refine = false) {
   CAPTURE(std::string(precision));
   CAPTURE(threads);
   CAPTURE(limits);
@@ -54,6 +54,7 @@ void run_steadily(const GoldenNetwork& golden, const char* precision, int thread
   options.struct_size = sizeof options;
   options.max_batch = 2;
   options.zoom_in = zoom_in;
+  options.refine = refine;
   if (limits) options.max_width = 90, options.max_height = 80;
   REQUIRE(mfs_session_create(h.model, &options, &h.session, &error) == MFS_OK);
   mfs_session_set_profiling(h.session, profiling);
@@ -98,6 +99,10 @@ TEST_CASE("within a session's limits, not even the first run at a photo's size")
 }
 
 TEST_CASE("nor when it looks twice") { run_steadily(GoldenNetwork("multi"), "f32", 2, true, false, true); }
+
+TEST_CASE("nor when it refines") {
+  for (const bool limits : {false, true}) run_steadily(GoldenNetwork("multi"), "f32", 2, limits, false, true, true);
+}
 
 TEST_CASE("nor in int8") {
   GoldenNetwork golden("multi");
