@@ -125,12 +125,12 @@ bench convolutions_narrow_x16 30 '^conv .* (int8|fp8)x16/'
 detail convolutions_narrow_x16 '^(no peer|left out|int8|fp8|conv layer3)'
 bench operations 45 '^((concat|conv_gate|conv_head|max_pool|pyramid_.*|quantise|resize_bilinear|squeeze_excite|stem) .* (f16|f16x16|f32)|conv_(gate|head) .* (int8|fp8))/'
 detail operations 'f16x16|^left out'
-bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|cut_out|overlay|background_blur)'
-detail photo_operations '^(left out|preprocess|upsample|cut|overlay|background)'
+bench photo_operations 30 '^(preprocess .* f16/|upsample_mask|guided_.*|cut_out|overlay|background_blur)'
+detail photo_operations '^(left out|preprocess|upsample|guided|cut|overlay|background)'
 
 # Small problems only: the sanitizers slow kernels down by factors of 10 to 100.
 # racecheck does without conv_gate: it reports the sums that its blocks hand each other (H100, CUDA 13.0), which mbarriers order.
-small='max_pool*,conv with*,conv_head*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,cut*,concat*,stem*,sums*'
+small='max_pool*,conv with*,conv_head*,narrow conv*,int8 conv*,a group of*,quantise*,conv tiles*,squeeze_excite*,pyramid*,upsample*,guided*,cut*,concat*,stem*,sums*'
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 for tool in memcheck racecheck initcheck synccheck; do
   cases=$small
