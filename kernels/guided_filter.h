@@ -14,7 +14,7 @@ namespace mfs::core {
 inline constexpr int kMostFilterRadius = 8;
 inline constexpr float kLeastFilterEpsilon = 1e-5f;  // smaller ones drown in the rounding of f32
 
-// guide (1, h, w, 4), colours of which the fourth is ignored, about as large as 1 at most; value (1, h, w, 1). In the square
+// guide (1, h, w, 4), colours of which the fourth is ignored, of magnitude up to about 1; value (1, h, w, 1). In the square
 // window of `radius` pixels to each side of a pixel, as far as it lies in the picture, a = (cov(guide) + epsilon)^-1 cov(guide,
 // value) and b = mean(value) - a mean(guide). dst (1, h, w, 4): the means of a (3 channels) and b over the same windows, so
 // that a guide + b is the filtered value. All dense f32, 16-byte aligned on the GPU. scratch: scratch_bytes() bytes, 64-byte

@@ -1,4 +1,4 @@
-// How upsample_mask and guided_mask decide between object and background, for both backends.
+// How upsample_mask decides between object and background, for both backends.
 #pragma once
 
 #include <cmath>
@@ -30,14 +30,6 @@ MFS_PORTABLE float on_side_of(float probability, bool object, const Decision& d)
   const float at_least = probability < d.above ? d.above : probability;
   const float at_most = probability > d.threshold ? d.threshold : probability;
   return object ? at_least : at_most;
-}
-
-// Of guided upsampling (guided_mask.h): the affine function's coefficients and a pixel's colours. NaN stays NaN.
-MFS_PORTABLE float guided_probability(float of_r, float of_g, float of_b, float constant, int r, int g, int b) {
-  const auto centred = [](int byte) { return static_cast<float>(byte) * (1 / 255.0f) - 0.5f; };
-  const float value = of_r * centred(r) + of_g * centred(g) + (of_b * centred(b) + constant);
-  const float at_most_one = value > 1 ? 1.0f : value;
-  return at_most_one < 0 ? 0.0f : at_most_one;
 }
 
 }  // namespace mfs::core

@@ -1,4 +1,4 @@
-// The fit within one window of a guided filter, for both backends.
+// The affine functions of a guided filter, for both backends: the fit within one window, and the value at a pixel.
 #pragma once
 
 #include "kernels/portable.h"
@@ -22,6 +22,15 @@ MFS_PORTABLE void fit_plane(const WindowStatistics& s, float epsilon, float (&a)
   a[1] = y1 / d1 - l21 * a[2];
   a[0] = y0 / d0 - l10 * a[1] - l20 * a[2];
   a[3] = s.mean[3] - a[0] * s.mean[0] - a[1] * s.mean[1] - a[2] * s.mean[2];
+}
+
+// The coefficients at a pixel of the photo and its colours. NaN stays NaN. Every product can be fused with a sum in one way
+// only, so a value is the same in every loop that computes it.
+MFS_PORTABLE float guided_probability(float of_r, float of_g, float of_b, float constant, int r, int g, int b) {
+  const auto centred = [](int byte) { return static_cast<float>(byte) * (1 / 255.0f) - 0.5f; };
+  const float value = of_r * centred(r) + (of_g * centred(g) + (of_b * centred(b) + constant));
+  const float at_most_one = value > 1 ? 1.0f : value;
+  return at_most_one < 0 ? 0.0f : at_most_one;
 }
 
 }  // namespace mfs::core

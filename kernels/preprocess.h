@@ -18,7 +18,7 @@ struct Guidance {
   float scale = 1;
 };
 
-// dst (n = 1, any h and w, c = 4, or 3 when guidance is none), any pitch; f32 or bf16, on the GPU f16, too:
+// dst (n = 1, any h and w, c = 4, or 3 when guidance is none), any pitch; f32 or bf16, on the GPU also f16:
 //   channels 0..2 = (resize(rgb) / 255 - mean) / std, bilinear with half-pixel centres, antialiased when shrinking;
 //   channel 3     = guidance map of the taps, drawn on the network grid (taps scaled with the photo, not rounded);
 //                   zero when guidance is none.

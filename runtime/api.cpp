@@ -1,6 +1,7 @@
 // The C border: no exception crosses it, every failure becomes a code and a sentence.
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -75,7 +76,11 @@ mfs_status guarded(mfs_error* error, const Body& body) noexcept {
   }
 }
 
-// The caller's struct, cut or filled with zeros to the size this version knows.
+// The caller's struct, cut or filled with zeros to the size this version knows. What an older version left as padding at the
+// end would be read as a later one's field: the structs have none.
+static_assert(offsetof(mfs_model_options, log_user) + sizeof(void*) == sizeof(mfs_model_options));
+static_assert(offsetof(mfs_session_options, refine) + sizeof(int32_t) == sizeof(mfs_session_options));
+static_assert(offsetof(mfs_outputs, reserved) + sizeof(int32_t) == sizeof(mfs_outputs));
 template <typename T>
 T options_of(const T* given, const char* what) {
   T known{};
@@ -139,7 +144,7 @@ SessionOptions session_options_of(const mfs_session_options* options) {
           .refine = c.refine != 0};
 }
 
-RunRequest request_of(const mfs_request& request, const Session& session) {
+RunRequest request_of(const mfs_request& request) {
   require(request.outputs, "the outputs are null");
   const mfs_outputs c = options_of(request.outputs, "mfs_outputs");
   RunRequest r{.image = view_of(request.image),
@@ -147,8 +152,7 @@ RunRequest request_of(const mfs_request& request, const Session& session) {
                .mask = c.mask,
                .mask_stride = c.mask_row_stride,
                .probability = c.probability,
-               .probability_stride = c.probability_row_stride,
-               .refine = session.refines()};
+               .probability_stride = c.probability_row_stride};
   if (c.threshold != 0) r.threshold = c.threshold;
   if (!r.mask_stride) r.mask_stride = r.image.width;
   if (!r.probability_stride) r.probability_stride = std::int64_t{r.image.width} * 4;
@@ -158,10 +162,10 @@ RunRequest request_of(const mfs_request& request, const Session& session) {
 // The caller's requests as ours, without memory.
 class Requests {
  public:
-  Requests(const Session& session, const mfs_request* requests, size_t count) : count_(count) {
+  Requests(const mfs_request* requests, size_t count) : count_(count) {
     require(requests && count > 0, "there is no photo");
     require(count <= all_.size(), "too many photos in one call");
-    for (size_t i = 0; i < count; ++i) all_[i] = request_of(requests[i], session);
+    for (size_t i = 0; i < count; ++i) all_[i] = request_of(requests[i]);
   }
   std::span<const RunRequest> all() const { return {all_.data(), count_}; }
 
@@ -242,7 +246,7 @@ mfs_status mfs_session_run(mfs_session* session, const mfs_image* image, const m
 mfs_status mfs_session_run_batch(mfs_session* session, const mfs_request* requests, size_t count, mfs_error* error) {
   return guarded(error, [&]() -> Status {
     require(session, "a session is needed");
-    const Requests r(session->impl, requests, count);
+    const Requests r(requests, count);
     return session->impl.run(r.all());
   });
 }
@@ -251,7 +255,7 @@ mfs_status mfs_session_enqueue(mfs_session* session, void* stream, const mfs_req
                                mfs_error* error) {
   return guarded(error, [&]() -> Status {
     require(session, "a session is needed");
-    const Requests r(session->impl, requests, count);
+    const Requests r(requests, count);
     return session->impl.enqueue(stream, r.all());
   });
 }

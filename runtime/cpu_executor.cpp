@@ -95,8 +95,7 @@ Status CpuExecutor::warm_up(const PhotoLimits& limits) {
                            .mask = mask.data(),
                            .mask_stride = limits.width,
                            .probability = probability.data(),
-                           .probability_stride = std::int64_t{limits.width} * static_cast<std::int64_t>(sizeof(float)),
-                           .refine = limits.refine};
+                           .probability_stride = std::int64_t{limits.width} * static_cast<std::int64_t>(sizeof(float))};
     const std::vector<RunRequest> requests(static_cast<std::size_t>(input_.shape.n), blank);
     RangeStatistics* const observed = std::exchange(statistics_, nullptr);  // by nobody: it is no photo
     const Status s = run(requests);
@@ -108,7 +107,7 @@ Status CpuExecutor::warm_up(const PhotoLimits& limits) {
 Status CpuExecutor::prepare(std::span<const RunRequest> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const RunRequest& r = requests[i];
-    if (Status s = reserve(limits_of(r)); !s) return s;
+    if (Status s = reserve({r.image.width, r.image.height, false, refine_}); !s) return s;
     const Preprocess op = preprocess_of(r, file_.preprocess(), image_of(input_, i), memory_->main.photos());
     if (Status s = core::run(cpu_, op); !s) return s;
   }
@@ -141,8 +140,8 @@ void CpuExecutor::observe_step(std::size_t step) {
 Status CpuExecutor::finish(std::span<const RunRequest> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!requests[i].mask && !requests[i].probability) continue;
-    if (Status s =
-            finish_photo(cpu_, requests[i], file_.network(), image_of(input_, i), image_of(logit_, i), memory_->main.photos());
+    if (Status s = finish_photo(cpu_, requests[i], file_.network(), refine_, image_of(input_, i), image_of(logit_, i),
+                                memory_->main.photos());
         !s)
       return s;
   }

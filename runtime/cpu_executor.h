@@ -31,6 +31,7 @@ class CpuExecutor final : public Executor {
   Status host_logit(std::size_t photo, View& logit) override;
   Status reserve(const PhotoLimits& limits) override;
   Status warm_up(const PhotoLimits& limits) override;
+  void set_refining(bool on) override { refine_ = on; }
   void observe(RangeStatistics* into) override;
   const Timings& timings() const override { return timings_; }
   const std::vector<StepInfo>& steps() const override { return infos_; }
@@ -59,7 +60,7 @@ class CpuExecutor final : public Executor {
   RangeStatistics* statistics_ = nullptr;
   std::vector<QuantisedValue> observed_;
   Timings timings_;
-  bool profiling_ = false;
+  bool profiling_ = false, refine_ = false;
 };
 
 }  // namespace mfs::core

@@ -84,6 +84,10 @@ Status CudaExecutor::reserve(const PhotoLimits& limits) {
   });
 }
 
+std::size_t CudaExecutor::scratch_for_photo(const Cuda& cuda, const ImageView& photo) const {
+  return scratch_for(cuda, file_, {photo.width, photo.height, false, refine_}, input(), logit());
+}
+
 Status CudaExecutor::queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const Preprocess op = preprocess_of(requests[i], file_.preprocess(), image_of(network_.input(), i), memory_->main.photos());
@@ -99,7 +103,7 @@ Status CudaExecutor::queue_infer(const Cuda& cuda) const {
 Status CudaExecutor::queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!requests[i].mask && !requests[i].probability) continue;
-    if (Status s = finish_photo(cuda, requests[i], file_.network(), image_of(input(), i), image_of(logit(), i),
+    if (Status s = finish_photo(cuda, requests[i], file_.network(), refine_, image_of(input(), i), image_of(logit(), i),
                                 memory_->main.photos());
         !s)
       return s;
@@ -113,7 +117,7 @@ Status CudaExecutor::enqueue(void* stream, std::span<const RunRequest> requests)
   Cuda cuda = this->cuda();
   cuda.stream = stream;
   for (const RunRequest& r : requests)
-    if (scratch_for(cuda, file_, limits_of(r), input(), logit()) > memory_->main.photos().size())
+    if (scratch_for_photo(cuda, r.image) > memory_->main.photos().size())
       return invalid("there is no memory for a photo of " + std::to_string(r.image.width) + "x" +
                      std::to_string(r.image.height) +
                      " pixels: create the session with max_width and max_height or warm it up");
@@ -128,7 +132,7 @@ Status CudaExecutor::run(std::span<const RunRequest> requests) {
   const Cuda cuda = this->cuda();
 
   std::size_t scratch = 0;
-  for (const RunRequest& r : requests) scratch = std::max(scratch, scratch_for(cuda, file_, limits_of(r), input(), logit()));
+  for (const RunRequest& r : requests) scratch = std::max(scratch, scratch_for_photo(cuda, r.image));
   StagingCutter main(scratch), pinned(0);
   for (const RunRequest& r : requests) take(main, r), take(pinned, r);
   const Status reserved = status_of([&] {
@@ -222,8 +226,7 @@ Status CudaExecutor::warm_up(const PhotoLimits& limits) {
                            .mask = reinterpret_cast<std::uint8_t*>(mask.data()),
                            .mask_stride = limits.width,
                            .probability = reinterpret_cast<float*>(probability.data()),
-                           .probability_stride = std::int64_t{4} * limits.width,
-                           .refine = limits.refine};
+                           .probability_stride = std::int64_t{4} * limits.width};
     const std::vector<RunRequest> requests(on_device_.size(), blank);
     Status s = enqueue(cuda().stream, requests);
     if (s) s = wait(cuda());

@@ -49,6 +49,7 @@ class CudaExecutor final : public Executor {
   Status host_logit(std::size_t photo, View& logit) override;
   Status reserve(const PhotoLimits& limits) override;
   Status warm_up(const PhotoLimits& limits) override;
+  void set_refining(bool on) override { refine_ = on; }
   const Timings& timings() const override { return timings_; }
   const std::vector<StepInfo>& steps() const override { return infos_; }
   void set_profiling(bool on) override;
@@ -65,6 +66,7 @@ class CudaExecutor final : public Executor {
  private:
   Status queue_prepare(const Cuda& cuda, std::span<const RunRequest> requests) const;
   Status queue_finish(const Cuda& cuda, std::span<const RunRequest> requests) const;
+  std::size_t scratch_for_photo(const Cuda& cuda, const ImageView& photo) const;
   Status run_profiled(const Cuda& cuda);
   void record_profiled();  // throws Error
 
@@ -83,7 +85,7 @@ class CudaExecutor final : public Executor {
   CudaGraph profiled_;              // made by the first run that is profiled
   std::vector<CudaEvent> moments_;  // in it: before the first step, and after each
   Timings timings_;
-  bool profiling_ = false;
+  bool profiling_ = false, refine_ = false;
 };
 
 }  // namespace mfs::core

@@ -22,7 +22,6 @@ struct RunRequest {
   float* probability = nullptr;
   std::int64_t probability_stride = 0;
   float threshold = 0.5f;
-  bool refine = false;  // see refine.h
 };
 
 // Without a sentence of its own: making one would need memory.
@@ -41,10 +40,8 @@ struct StepInfo {
 struct PhotoLimits {
   int width = 0, height = 0;
   bool on_device = false;  // CUDA: photos and outputs are in device memory already
-  bool refine = false;
+  bool refine = false;     // as set_refining()
 };
-
-inline PhotoLimits limits_of(const RunRequest& r) { return {r.image.width, r.image.height, false, r.refine}; }
 
 class Executor {
  public:
@@ -64,6 +61,8 @@ class Executor {
   // One blank photo (each) of this size, in memory of the executor's device, awaited.
   virtual Status warm_up(const PhotoLimits& limits) = 0;
 
+  // From now on results are refined (see refine.h). Reserved memory is for one or the other.
+  virtual void set_refining(bool on) = 0;
   // From now on runs add to these statistics (null: to none). Only the CPU engine in f32 does.
   virtual void observe(RangeStatistics*) {}
 

@@ -39,13 +39,10 @@ AnyView image_of(AnyView batch, std::size_t image) {
 
 // The end of a run for one photo; `input` and `logit` are its own.
 template <typename Device>
-Status finish_photo(const Device& device, const RunRequest& r, const NetworkDescription& n, const View& input,
+Status finish_photo(const Device& device, const RunRequest& r, const NetworkDescription& n, bool refine, const View& input,
                     const View& logit, std::span<std::byte> scratch) {
   const UpsampleMask upsample = upsample_of(r, n, logit, scratch);
-  if (!r.refine) return run(device, upsample);
-  const Refinement refinement = refinement_of(device, r, upsample, input, scratch.data());
-  if (refinement.bytes > scratch.size()) return {Code::kInternal, "too little scratch was reserved for a refined mask"};
-  return run(device, refinement);
+  return refine ? run(device, refinement_of(device, r, upsample, input, scratch.data())) : run(device, upsample);
 }
 
 // Scratch that serves both ends, one photo at a time, for photos of up to this size.

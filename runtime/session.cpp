@@ -179,6 +179,7 @@ Executor& Session::plan_for(int photo_width, int photo_height, std::size_t count
   std::unique_ptr<Executor>& executor = executors_[count - 1];
   if (!executor) {
     auto made = model_->plan(size.height, size.width, static_cast<int>(count), memory_);
+    made->set_refining(options_.refine);
     if (profiling_) made->set_profiling(true);
     if (observing_) made->observe(&statistics_);
     executor = std::move(made);

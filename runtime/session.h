@@ -51,7 +51,6 @@ class Session {
 
   const Timings& timings() const { return timings_; }  // of the last blocking run, both looks together
   const Executor* executor() const { return last_; }   // that ran last; null before the first plan
-  bool refines() const { return options_.refine; }     // what requests must say, too
   std::size_t memory_bytes() const { return memory_->main.bytes(); }
 
  private:

@@ -16,7 +16,6 @@ namespace {
 
 constexpr int kProducts = 13;  // r g b v, rr rg rb gg gb bb, rv gv bv
 constexpr int kPlanes = 4;
-constexpr int kMost = kProducts > kPlanes ? kProducts : kPlanes;
 
 // Rows of `width` floats, `step` apart.
 struct Rows {
@@ -61,13 +60,13 @@ MFS_MULTIVERSION void add_row(const float* src, int width, float* sum) {
   for (int x = 0; x < width; ++x) sum[x] += src[x];
 }
 
-// Of window sums (kProducts rows) and, for each, one over its number of pixels: the affine functions, interleaved.
-MFS_MULTIVERSION void fit_row(Rows sums, const float* share, float epsilon, int width, float* planes) {
+// Of window sums (kProducts rows): the affine functions, interleaved. One over a window's pixels is share x of_row.
+MFS_MULTIVERSION void fit_row(Rows sums, const float* share, float of_row, float epsilon, int width, float* planes) {
   const float* const p = sums.data;
   const std::ptrdiff_t s = sums.step;
   MFS_INDEPENDENT
   for (int x = 0; x < width; ++x) {
-    const float n = share[x], r = n * p[x], g = n * p[s + x], b = n * p[2 * s + x], v = n * p[3 * s + x];
+    const float n = share[x] * of_row, r = n * p[x], g = n * p[s + x], b = n * p[2 * s + x], v = n * p[3 * s + x];
     const WindowStatistics w{{r, g, b, v},
                              {n * p[4 * s + x] - r * r, n * p[5 * s + x] - r * g, n * p[6 * s + x] - r * b,
                               n * p[7 * s + x] - g * g, n * p[8 * s + x] - g * b, n * p[9 * s + x] - b * b},
@@ -78,15 +77,16 @@ MFS_MULTIVERSION void fit_row(Rows sums, const float* share, float epsilon, int 
   }
 }
 
-MFS_MULTIVERSION void average_row(Rows sums, const float* share, int width, float* planes) {
+MFS_MULTIVERSION void average_row(Rows sums, const float* share, float of_row, int width, float* planes) {
   const float* const p = sums.data;
   const std::ptrdiff_t s = sums.step;
   MFS_INDEPENDENT
   for (int x = 0; x < width; ++x)
-    for (int c = 0; c < kPlanes; ++c) planes[4 * x + c] = share[x] * p[c * s + x];
+    for (int c = 0; c < kPlanes; ++c) planes[4 * x + c] = share[x] * of_row * p[c * s + x];
 }
 
-// Of one thread, for `count` values a pixel: rows with zeros around them, the ring, the sums over it, the pixels' shares.
+// Of one thread, for `count` values a pixel: rows with zeros around them, the ring, the sums over it, a pixel's share of a
+// window's row.
 struct Workplace {
   Rows padded, sums;
   float *ring, *share;
@@ -96,22 +96,24 @@ Workplace take_workplace(int width, int radius, ScratchCutter& scratch) {
   const std::ptrdiff_t step = (std::ptrdiff_t{width} + 15) / 16 * 16, padded_step = step + 32;
   static_assert(kMostFilterRadius <= 16);
   Workplace w{};
-  w.padded = {scratch.take<float>(kMost * padded_step), padded_step};
+  w.padded = {scratch.take<float>(kProducts * padded_step), padded_step};
   if (w.padded.data) w.padded.data += 16;
-  w.sums = {scratch.take<float>(kMost * step), step};
-  w.ring = scratch.take<float>((2 * radius + 1) * kMost * step);
+  w.sums = {scratch.take<float>(kProducts * step), step};
+  w.ring = scratch.take<float>((2 * radius + 1) * kProducts * step);
   w.share = scratch.take<float>(width);
   return w;
 }
 
 int window_length(int at, int radius, int size) { return std::min(at + radius, size - 1) - std::max(at - radius, 0) + 1; }
 
-// fill(y, rows) writes the kCount values of row y; use(y, sums, share) gets their window sums. Rows begin to end.
+// fill(y, rows) writes the kCount values of row y; use(y, sums, of_row) gets their window sums and a row's
+// share of them. Rows begin to end.
 template <int kCount, typename Fill, typename Use>
 void for_windows(const Workplace& w, int width, int height, int radius, int begin, int end, const Fill& fill, const Use& use) {
   const int rows = 2 * radius + 1;
-  std::fill_n(w.padded.data - 16, kMost * w.padded.step, 0.0f);
+  std::fill_n(w.padded.data - 16, kProducts * w.padded.step, 0.0f);
   const auto ring_row = [&](int y) { return Rows{w.ring + y % rows * kCount * w.sums.step, w.sums.step}; };
+  for (int x = 0; x < width; ++x) w.share[x] = 1.0f / static_cast<float>(window_length(x, radius, width));
   int next = std::max(begin - radius, 0);
   for (int y = begin; y < end; ++y) {
     const int first = std::max(y - radius, 0), last = std::min(y + radius, height - 1);
@@ -123,9 +125,7 @@ void for_windows(const Workplace& w, int width, int height, int radius, int begi
       std::copy_n(ring_row(first)[i], width, w.sums[i]);
       for (int k = first + 1; k <= last; ++k) add_row(ring_row(k)[i], width, w.sums[i]);
     }
-    const int down = last - first + 1;
-    for (int x = 0; x < width; ++x) w.share[x] = 1.0f / static_cast<float>(down * window_length(x, radius, width));
-    use(y, w.sums, w.share);
+    use(y, w.sums, 1.0f / static_cast<float>(last - first + 1));
   }
 }
 
@@ -159,16 +159,18 @@ Status run(const Cpu& cpu, const GuidedFilter& op) {
     return take_workplace(w, op.radius, own);
   };
   parallel_ranges(cpu, h, [&](std::int64_t begin, std::int64_t end, int thread) {
+    const Workplace place = workplace(thread);
     for_windows<kProducts>(
-        workplace(thread), w, h, op.radius, static_cast<int>(begin), static_cast<int>(end),
+        place, w, h, op.radius, static_cast<int>(begin), static_cast<int>(end),
         [&](int y, Rows to) { multiply_row(row_of<float>(op.guide, y), row_of<float>(op.value, y), w, to); },
-        [&](int y, Rows sums, const float* share) { fit_row(sums, share, op.epsilon, w, l.planes + y * row_step); });
+        [&](int y, Rows sums, float of_row) { fit_row(sums, place.share, of_row, op.epsilon, w, l.planes + y * row_step); });
   });
   parallel_ranges(cpu, h, [&](std::int64_t begin, std::int64_t end, int thread) {
+    const Workplace place = workplace(thread);
     for_windows<kPlanes>(
-        workplace(thread), w, h, op.radius, static_cast<int>(begin), static_cast<int>(end),
+        place, w, h, op.radius, static_cast<int>(begin), static_cast<int>(end),
         [&](int y, Rows to) { split_row(l.planes + y * row_step, w, to); },
-        [&](int y, Rows sums, const float* share) { average_row(sums, share, w, row_of<float>(op.dst, y)); });
+        [&](int y, Rows sums, float of_row) { average_row(sums, place.share, of_row, w, row_of<float>(op.dst, y)); });
   });
   return {};
 }

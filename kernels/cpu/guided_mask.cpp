@@ -7,7 +7,9 @@
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/pixels.h"
+#include "kernels/cpu/row_pair.h"
 #include "kernels/mask_decision.h"
+#include "kernels/plane_fit.h"
 #include "kernels/resize_bilinear.h"
 #include "kernels/scratch.h"
 
@@ -17,9 +19,10 @@ namespace {
 constexpr int kPlanes = 4;
 
 // One grid row to the photo's width, its four planes `step` floats apart.
-void expand(const float* row, const int* lo, const int* hi, const float* t, int width, float* dst, std::ptrdiff_t step) {
+void expand(const float* row, const int* lo, const float* t, int grid_width, int width, float* dst, std::ptrdiff_t step) {
   for (int x = 0; x < width; ++x) {
-    const float *a = row + std::ptrdiff_t{kPlanes} * lo[x], *b = row + std::ptrdiff_t{kPlanes} * hi[x];
+    const float *a = row + std::ptrdiff_t{kPlanes} * lo[x],
+                *b = row + std::ptrdiff_t{kPlanes} * std::min(lo[x] + 1, grid_width - 1);
     for (int c = 0; c < kPlanes; ++c) dst[c * step + x] = lerp(a[c], b[c], t[x]);
   }
 }
@@ -50,7 +53,7 @@ FinishPiece finish_piece_for(const GuidedMask& op) {
 
 // Horizontal positions, and for every thread the two grid rows around the current photo row, expanded to the photo's width.
 struct Layout {
-  int *lo, *hi;
+  int* lo;
   float *t, *rows;
   std::ptrdiff_t step;  // floats between the planes of an expanded row
   std::size_t bytes;
@@ -60,7 +63,6 @@ Layout lay_out(const Cpu& cpu, const GuidedMask& op, std::byte* memory) {
   ScratchCutter scratch(memory);
   Layout l{};
   l.lo = scratch.take<int>(op.image.width);
-  l.hi = scratch.take<int>(op.image.width);
   l.t = scratch.take<float>(op.image.width);
   l.step = (std::ptrdiff_t{op.image.width} + 15) / 16 * 16;
   l.rows = scratch.take<float>(2 * kPlanes * l.step * std::max(cpu.threads, 1));
@@ -79,29 +81,21 @@ Status run(const Cpu& cpu, const GuidedMask& op) {
   const int grid_height = op.planes.shape.h, grid_width = op.planes.shape.w, width = op.image.width, height = op.image.height;
   for (int x = 0; x < width; ++x) {
     const Lerp at = lerp_at(x, grid_width, width, false);
-    l.lo[x] = at.lo, l.hi[x] = at.hi, l.t[x] = at.t;
+    l.lo[x] = at.lo, l.t[x] = at.t;
   }
   const FinishPiece finish = finish_piece_for(op);
   const int channels = channels_of(op.image.format);
 
   parallel_ranges(cpu, height, [&](std::int64_t begin, std::int64_t end, int thread) {
-    float* rows[2];
-    for (int i = 0; i < 2; ++i) rows[i] = l.rows + (2 * thread + i) * kPlanes * l.step;
-    int held[2] = {-1, -1};  // grid rows that are expanded in `rows`
-    const auto hold = [&](int slot, int row) {
-      if (held[slot] == row) return;
-      expand(row_of<float>(op.planes, row), l.lo, l.hi, l.t, width, rows[slot], l.step);
-      held[slot] = row;
-    };
+    RowPair rows(l.rows + 2 * thread * kPlanes * l.step, l.rows + (2 * thread + 1) * kPlanes * l.step);
     for (int y = static_cast<int>(begin); y < end; ++y) {
       const Lerp at = lerp_at(y, grid_height, height, false);
-      if (held[1] == at.lo) std::swap(held[0], held[1]), std::swap(rows[0], rows[1]);
-      hold(0, at.lo);
-      hold(1, at.hi);
+      rows.move_to(
+          at, [&](int row, float* to) { expand(row_of<float>(op.planes, row), l.lo, l.t, grid_width, width, to, l.step); });
       auto* const probability =
           reinterpret_cast<float*>(reinterpret_cast<std::byte*>(op.probability) + y * op.probability_stride);
       for (int x = 0; x < width; x += kPiece) {
-        finish(rows[0] + x, rows[1] + x, l.step, at.t, op.image.format, op.image.row(y) + std::int64_t{x} * channels,
+        finish(rows.lo() + x, rows.hi() + x, l.step, at.t, op.image.format, op.image.row(y) + std::int64_t{x} * channels,
                std::min(kPiece, width - x), op.threshold, op.probability == nullptr ? nullptr : probability + x,
                op.mask == nullptr ? nullptr : op.mask + y * op.mask_stride + x);
       }

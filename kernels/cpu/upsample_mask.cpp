@@ -7,6 +7,7 @@
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/multiversion.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/row_pair.h"
 #include "kernels/mask_decision.h"
 #include "kernels/resize_bilinear.h"
 #include "kernels/scratch.h"
@@ -91,20 +92,13 @@ Status run(const Cpu& cpu, const UpsampleMask& op) {
   const FinishRow finish = of_logit ? finish_row_for<true>(op) : finish_row_for<false>(op);
 
   parallel_ranges(cpu, op.height, [&](std::int64_t begin, std::int64_t end, int thread) {
-    float* rows[2] = {l.rows + 2 * thread * l.row_step, l.rows + (2 * thread + 1) * l.row_step};
-    int held[2] = {-1, -1};  // grid rows that are expanded in `rows`
-    const auto hold = [&](int slot, int row) {
-      if (held[slot] == row) return;
-      expand(grid + std::int64_t{row} * grid_width, l.lo, l.t, grid_width, op.width, rows[slot]);
-      held[slot] = row;
-    };
+    RowPair rows(l.rows + 2 * thread * l.row_step, l.rows + (2 * thread + 1) * l.row_step);
     for (std::int64_t y = begin; y < end; ++y) {
       const Lerp at = lerp_at(static_cast<int>(y), grid_height, op.height, op.align_corners);
-      if (held[1] == at.lo) std::swap(held[0], held[1]), std::swap(rows[0], rows[1]);
-      hold(0, at.lo);
-      hold(1, at.hi);
+      rows.move_to(
+          at, [&](int row, float* to) { expand(grid + std::int64_t{row} * grid_width, l.lo, l.t, grid_width, op.width, to); });
       auto* probability = reinterpret_cast<float*>(reinterpret_cast<std::byte*>(op.probability) + y * op.probability_stride);
-      finish(rows[0], rows[1], at.t, op.width, decision, op.probability == nullptr ? nullptr : probability,
+      finish(rows.lo(), rows.hi(), at.t, op.width, decision, op.probability == nullptr ? nullptr : probability,
              op.mask == nullptr ? nullptr : op.mask + y * op.mask_stride);
     }
   });

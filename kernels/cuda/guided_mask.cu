@@ -4,6 +4,7 @@
 #include "kernels/cuda/photo.h"
 #include "kernels/cuda/simt/barriers.h"
 #include "kernels/mask_decision.h"
+#include "kernels/plane_fit.h"
 
 namespace mfs::core {
 namespace MFS_SIMT_BACKEND {
@@ -44,17 +45,12 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kStripWidth) guided_mask_kernel(GuidedMaskPara
   if (x >= p.photo.width) return;
   const Lerp column = lerp_on(p.columns, x);
   const int count = p.photo.height - first < kGuidedRows ? p.photo.height - first : kGuidedRows;
-  int held = -2;  // grid row that is in `upper`
-  simt::F32x4 upper{}, lower{};
+  HeldRows<simt::F32x4> around;
   for (int i = 0; i < count; ++i) {
     const Lerp row = rows[i];
-    if (row.lo != held) {
-      upper = row.lo == held + 1 ? lower : expanded(p, row.lo, column);
-      lower = expanded(p, row.hi, column);
-      held = row.lo;
-    }
+    around.move_to(row, [&](int grid_row) { return expanded(p, grid_row, column); });
     const int64_t y = first + i;
-    const simt::F32x4 plane = lerp(upper, lower, row.t);
+    const simt::F32x4 plane = lerp(around.upper, around.lower, row.t);
     const Pixel px = load_pixel(p.photo, pixel_at(p.photo, x, first + i));
     const float value = guided_probability(plane.x, plane.y, plane.z, plane.w, px.r, px.g, px.b);
     if (p.probability != nullptr) {

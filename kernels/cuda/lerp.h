@@ -43,5 +43,21 @@ MFS_DEVICE Lerp lerp_on(const LerpAxis& axis, int i) {
   return {lo, lo < axis.last ? lo + 1 : lo, t};
 }
 
+// A thread's walk down a column: the two rows of a grid around it, at the column's position, kept as long as they are of use.
+template <class Value>
+struct HeldRows {
+  Value upper{}, lower{};
+  int held = -2;  // row that is in `upper`
+
+  // expanded(row) gives its value at the column.
+  template <class Expanded>
+  MFS_DEVICE void move_to(const Lerp& row, const Expanded& expanded) {
+    if (row.lo == held) return;
+    upper = row.lo == held + 1 ? lower : expanded(row.lo);
+    lower = expanded(row.hi);
+    held = row.lo;
+  }
+};
+
 }  // namespace MFS_SIMT_BACKEND
 }  // namespace mfs::core

@@ -52,16 +52,11 @@ MFS_KERNEL void MFS_LAUNCH_BOUNDS(kStripWidth) upsample_mask_kernel(UpsampleMask
   if (x >= p.width) return;
   const Lerp column = lerp_on(p.columns, x);
   const int count = p.height - first < kUpsampleRows ? p.height - first : kUpsampleRows;
-  int held = -2;  // grid row that is in `upper`
-  float upper = 0, lower = 0;
+  HeldRows<float> around;
   for (int i = 0; i < count; ++i) {
     const Lerp row = rows[i];
-    if (row.lo != held) {
-      upper = row.lo == held + 1 ? lower : expanded<kOfLogit>(p, row.lo, column);
-      lower = expanded<kOfLogit>(p, row.hi, column);
-      held = row.lo;
-    }
-    const float v = lerp(upper, lower, row.t);
+    around.move_to(row, [&](int y) { return expanded<kOfLogit>(p, y, column); });
+    const float v = lerp(around.upper, around.lower, row.t);
     const bool object = v > p.decision.cut;
     const int64_t y = first + i;
     if (p.probability != nullptr) {

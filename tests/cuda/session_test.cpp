@@ -202,8 +202,9 @@ TEST_CASE_FIXTURE(Fixture, "refined photos can be queued, and are those of a blo
   CHECK(refused(MFS_INVALID_ARGUMENT, unplanned, cuda, one).find("there is no memory for a photo of 56x40") !=
         std::string::npos);
   unplanned.warm_up(56, 40, 1);
-  unplanned.enqueue(cuda.stream, one);
-  CHECK(on_device.result(cuda) == expected);
+  OnDevice again(photo, taps);
+  unplanned.enqueue(cuda.stream, {&again.request, 1});
+  CHECK(again.result(cuda) == expected);
 }
 
 TEST_CASE("a GPU that is not there is refused, the one that is there is taken by its number") {

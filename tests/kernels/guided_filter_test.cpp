@@ -44,9 +44,23 @@ struct Range {
 };
 Range window(int at, int radius, int size) { return {std::max(at - radius, 0), std::min(at + radius, size - 1)}; }
 
-// The affine function of one window, each coefficient with its bound.
+// Mostly an affine function of the colours, so that there is something to find.
+Tensor value_of(const Tensor& guide) {
+  const Shape& s = guide.shape();
+  Tensor value({1, s.h, s.w, 1}, DType::kF32);
+  for (int y = 0; y < s.h; ++y)
+    for (int x = 0; x < s.w; ++x) {
+      const double noise = uniform(51, static_cast<std::uint64_t>(y * s.w + x)) - 0.5;
+      value.set(0, y, x, 0,
+                0.5 + 0.5 * guide.at(0, y, x, 0) - 0.2 * guide.at(0, y, x, 1) + 0.3 * guide.at(0, y, x, 2) + 0.2 * noise);
+    }
+  return value;
+}
+
+// The affine function of one window, each coefficient with its bound, and what bounds its values.
 struct Fit {
   double value[4], bound[4];
+  double inverse[3][3], mean[3], mean_value, mean_bound, residual;
 };
 
 // The inverse of a symmetric positive definite matrix, by minors in double.
@@ -110,6 +124,12 @@ Fit fit_at(const Tensor& guide, const Tensor& value, const GuidedFilter& op, int
   for (int i = 0; i < 3; ++i) fit.bound[i] = of_a;
   fit.bound[3] = (n + 6) * kEps * size[3];
   for (int i = 0; i < 3; ++i) fit.bound[3] += of_a * size[i] + (n + 8) * kEps * std::abs(fit.value[i]) * size[i];
+  std::copy_n(&inverse[0][0], 9, &fit.inverse[0][0]);
+  std::copy_n(mean, 3, fit.mean);
+  fit.mean_value = mean[3];
+  fit.residual = 2 * (norm(cross_bound, 3) + (covariance_bound + 20 * kEps * matrix) * length);
+  fit.mean_bound = (n + 6) * kEps * size[3];
+  for (int i = 0; i < 3; ++i) fit.mean_bound += (n + 12) * kEps * std::abs(fit.value[i]) * (size[i] + 1);
   return fit;
 }
 
@@ -135,6 +155,29 @@ Expected averaged(const std::vector<Fit>& fits, const GuidedFilter& op, int y, i
   return e;
 }
 
+// The filtered value at a pixel, a guide + b: where the guide does not vary, coefficients are free to differ that this does not
+// depend on. Of every window, a (guide - mean) + mean value: the error of a that a pixel sees is (guide - mean) M^-1
+// (residual).
+Expected filtered_value(const std::vector<Fit>& fits, const GuidedFilter& op, const Tensor& guide, int y, int x) {
+  const int h = op.guide.shape.h, w = op.guide.shape.w;
+  const Range rows = window(y, op.radius, h), columns = window(x, op.radius, w);
+  const int n = rows.count() * columns.count();
+  Expected e;
+  for (int sy = rows.first; sy <= rows.last; ++sy)
+    for (int sx = columns.first; sx <= columns.last; ++sx) {
+      const Fit& f = fits[static_cast<std::size_t>(sy) * w + sx];
+      double seen[3] = {}, value = f.mean_value, size = std::abs(f.value[3]);
+      for (int i = 0; i < 3; ++i) {
+        value += f.value[i] * (guide.at(0, y, x, i) - f.mean[i]);
+        size += std::abs(f.value[i]);
+        for (int j = 0; j < 3; ++j) seen[i] += f.inverse[i][j] * (guide.at(0, y, x, j) - f.mean[j]);
+      }
+      e.value += value / n;
+      e.bound += (norm(seen, 3) * f.residual + f.mean_bound + (n + 8) * kEps * size) / n;
+    }
+  return e;
+}
+
 Tensor filtered(const Backend& backend, GuidedFilter op) {
   Tensor dst({1, op.guide.shape.h, op.guide.shape.w, 4}, DType::kF32);
   op.dst = dst.view();
@@ -149,15 +192,23 @@ TEST_CASE("guided_filter matches the double-precision reference") {
   for (const Case& k : kCases) SUBCASE(k.name) {
       for (const Guide kind : kGuides) {
         const Tensor guide = guide_of(kind, k.h, k.w);
-        Tensor value = random_values({1, k.h, k.w, 1}, DType::kF32, 0, 51, 0.5);
-        for (int i = 0; i < k.h * k.w; ++i) value.floats()[i] += 0.5f;
+        const Tensor value = value_of(guide);
         const GuidedFilter op{guide.view(), value.view(), k.radius, k.epsilon, {}, {}};
         const std::vector<Fit> fits = all_fits(guide, value, op);
         for (const Backend& backend : backends()) {
           CAPTURE(static_cast<int>(kind));
           CAPTURE(backend);
           if (!backend.takes(cost(op))) continue;
-          MFS_CHECK_CLOSE(filtered(backend, op), ([&](int, int y, int x, int c) { return averaged(fits, op, y, x, c); }));
+          const Tensor planes = filtered(backend, op);
+          MFS_CHECK_CLOSE(planes, ([&](int, int y, int x, int c) { return averaged(fits, op, y, x, c); }));
+          Diff d;
+          for (int y = 0; y < k.h; ++y)
+            for (int x = 0; x < k.w; ++x) {
+              double at_pixel = planes.at(0, y, x, 3);
+              for (int c = 0; c < 3; ++c) at_pixel += planes.at(0, y, x, c) * guide.at(0, y, x, c);
+              d.add(at_pixel, filtered_value(fits, op, guide, y, x), 0, y, x, 0);
+            }
+          CHECK_MESSAGE(static_cast<bool>(d), d);
         }
       }
     }
@@ -197,6 +248,12 @@ TEST_CASE("guided_filter refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](GuidedFilter& o) { o.radius = 9; }), "radius");
   MFS_CHECK_REFUSED(with([](GuidedFilter& o) { o.epsilon = 1e-6f; }), "epsilon");
   MFS_CHECK_REFUSED(with([](GuidedFilter& o) { o.epsilon = std::nanf(""); }), "epsilon");
+#if MFS_TEST_CUDA
+  Tensor more({1, 5, 5, 4}, DType::kF32);
+  GuardedBytes scratch(scratch_bytes(backends().front(), good));
+  const GuidedFilter askew = with([&](GuidedFilter& o) { o.dst.data = more.floats() + 1, o.scratch = scratch.span(); });
+  CHECK(run(backends().front(), askew).message().find("16-byte aligned") != std::string::npos);
+#endif
 }
 
 }  // namespace

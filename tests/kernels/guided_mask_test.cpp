@@ -159,6 +159,11 @@ TEST_CASE("guided_mask refuses what does not fit") {
   MFS_CHECK_REFUSED(with([](GuidedMask& o) { o.mask = nullptr, o.probability = nullptr; }), "neither");
   MFS_CHECK_REFUSED(with([](GuidedMask& o) { o.probability_stride = 8; }), "probability row stride");
   MFS_CHECK_REFUSED(with([](GuidedMask& o) { o.mask_stride = 2; }), "mask row stride");
+#if MFS_TEST_CUDA
+  Tensor more({1, 3, 2, 4}, DType::kF32);
+  const GuidedMask askew = with([&](GuidedMask& o) { o.planes.data = more.floats() + 1; });
+  CHECK(run(backends().front(), askew).message().find("16-byte aligned") != std::string::npos);
+#endif
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ int dump(char** argv, int argc) {
   PackCache packs;
   auto executor = engine(*file, packs, std::atoi(argv[6]), std::atoi(argv[5]), argv[7]);
   std::vector<float> probability(pixels.size() / 3);
-  RunRequest request{.image = {pixels.data(), width, height, std::int64_t{width} * 3, PixelFormat::kRgb},
+  const RunRequest request{.image = {pixels.data(), width, height, std::int64_t{width} * 3, PixelFormat::kRgb},
                            .taps = taps,
                            .probability = probability.data(),
                            .probability_stride = std::int64_t{width} * 4};
@@ -89,7 +89,7 @@ int dump(char** argv, int argc) {
     if (const View v = executor.named(op.name); !op.name.empty() && v && !is_narrow(v.dtype))
       write(argv[8], op.name, v.shape, dense(v));
   write(argv[8], "probability", {1, height, width, 1}, probability);
-  request.refine = true;
+  executor.set_refining(true);
   if (const Status s = executor.run(request); !s) throw std::runtime_error(s.message());
   write(argv[8], "refined", {1, height, width, 1}, probability);
   return 0;

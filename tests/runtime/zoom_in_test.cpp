@@ -120,6 +120,7 @@ class FoundBefore final : public Executor {
   Status run(std::span<const RunRequest>) override { return invalid("not for running"); }
   Status enqueue(void*, std::span<const RunRequest>) override { return invalid("not for running"); }
   Status reserve(const PhotoLimits&) override { return {}; }
+  void set_refining(bool) override {}
   Status warm_up(const PhotoLimits&) override { return {}; }
   const Timings& timings() const override { return timings_; }
   const std::vector<StepInfo>& steps() const override { return steps_; }
@@ -190,9 +191,9 @@ float quantile(const View& logit, double share) {
   return all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))];
 }
 
-void look_twice(const test::GoldenNetwork& golden, const std::shared_ptr<const Model>& model) {
+void look_twice(const test::GoldenNetwork& golden, const std::shared_ptr<const Model>& model, bool refine) {
   const NetworkDescription& network = model->weights().network();
-  Session zooming(model, {.max_batch = 2, .zoom_in = true}), plain(model, {.max_batch = 2});
+  Session zooming(model, {.max_batch = 2, .zoom_in = true, .refine = refine}), plain(model, {.max_batch = 2, .refine = refine});
 
   // Thresholds that leave a small object, so that there is something to look closer at.
   test::Scene a(golden, 1, {20.25f, 13.5f}), b(golden, 3, {150, 3});
@@ -246,7 +247,7 @@ TEST_CASE("the second look is a run on the window, its result lies in the first 
     const std::shared_ptr<const Model> model = test::model_on(device, golden);
     if (!model) continue;
     ++devices;
-    look_twice(golden, model);
+    for (const bool refine : {false, true}) look_twice(golden, model, refine);
   }
   CHECK(devices > 0);
 }

@@ -109,6 +109,7 @@ typedef struct mfs_outputs {
   float* probability;             /* 0..1, of belonging to the tapped object */
   int64_t probability_row_stride; /* >= 4 * width, a multiple of 4 */
   float threshold;                /* 0 < t < 1; 0 = 0.5 */
+  int32_t reserved;               /* 0 */
 } mfs_outputs;
 
 /* ---- Model ----------------------------------------------------------------------------------------------------------------
@@ -175,7 +176,8 @@ typedef struct mfs_session_options {
                       is enough. Not with native_size or device_photos_only; mfs_session_enqueue() is then an error. Profiles
                       and observed ranges are of both looks; more taps than 256 a photo are memory once more */
   int32_t refine;  /* non-zero: outlines follow the photo's edges: the probability is filtered with the photo as its guide
-                      (guided upsampling) instead of interpolated. A few milliseconds more on a CPU */
+                      (guided upsampling) instead of interpolated, and can be 0 or 1. Takes time and memory of its own that grow
+                      with the photo, far less than the network's for photos of a camera */
 } mfs_session_options;
 
 /* Plans the network for the session's size and max_batch photos, and allocates everything that their runs need (native_size:
