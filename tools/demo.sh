@@ -12,10 +12,10 @@ demo=tools/demo
 out=build/demo
 mkdir -p "$out"
 build/bin/mfs_infer "$demo/cat.jpg" "$demo/coffee.jpg" "$demo/rocket.jpg" "$demo/astronaut.jpg" --clicks "$demo/clicks.json" \
-  -o "$out" --cutout "$out" --blur "$out" --overlay "$out" --overwrite
+  --zoom-in --refine -o "$out" --cutout "$out" --blur "$out" --overlay "$out" --overwrite
 # The same photo, another tap, another object.
-build/bin/mfs_infer "$demo/astronaut.jpg" --click 415,165 -o "$out/shuttle.mask.png" --cutout "$out/shuttle.cutout.png" \
-  --blur "$out/shuttle.blur.jpg" --overlay "$out/shuttle.overlay.jpg" --overwrite
+build/bin/mfs_infer "$demo/astronaut.jpg" --click 415,165 --zoom-in --refine -o "$out/shuttle.mask.png" \
+  --cutout "$out/shuttle.cutout.png" --blur "$out/shuttle.blur.jpg" --overlay "$out/shuttle.overlay.jpg" --overwrite
 
 cat <<END
 
