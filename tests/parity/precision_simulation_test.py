@@ -30,6 +30,7 @@ from safetensors_file import load_safetensors
 
 ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("f16", "int8", "fp8")
+NOT_SIMULATED = ("input", "probability", "refined")  # before and after the network
 # Of rows of convolutions, in the precisions that compute them in f16: 0.42 at most. All others: 0.1, 0.094 at most.
 F16_LIMIT = 0.6
 IN_F16 = {"f16": ("layer1", "layer2", "layer3", "layer4", "fusion.0", "fusion.1", "fusion.2"), "int8": (), "fp8": ("layer1",)}
@@ -68,14 +69,14 @@ def rms(x):
 def compare(engine, tensors, meta, precision, limit, verbose):
     """Stages further off than their limit, and how many were compared."""
     x = torch.from_numpy(engine["input"]).permute(0, 3, 1, 2)
-    stages = {operation_of(s, meta["network"]): v for s, v in engine.items() if s not in ("input", "probability", "logit")}
+    stages = {operation_of(s, meta["network"]): v for s, v in engine.items() if s not in (*NOT_SIMULATED, "logit")}
     others = {name: torch.from_numpy(v).permute(0, 3, 1, 2) for name, v in stages.items()}
     values = [{}, {}]
     Simulation(tensors, meta["network"], precision, meta["calibration"])(x, values[0], others)
     Simulation(tensors, meta["network"], "f32", meta["calibration"])(x, values[1])
     bad, count = [], 0
     for stage, value in engine.items():
-        if stage in ("input", "probability"):
+        if stage in NOT_SIMULATED:
             continue
         ours, exact = (v[operation_of(stage, meta["network"])].permute(0, 2, 3, 1).numpy() for v in values)
         off, rounded = rms(ours - value), rms(value - exact)
