@@ -59,12 +59,7 @@ const bool kRegistered = [] {
     add("background_blur 4000x3000 radius " + std::to_string(radius), [=](auto& bench) {
       Pictures p(bench);
       BackgroundBlur problem{p.image(), p.probability(), static_cast<float>(radius), p.dst(PixelFormat::kRgb), {}};
-      const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-      problem.scratch = scratch.span();
-      bench.measure(cost(problem), DType::kF32, [&] {
-        problem.image = p.image(), problem.dst = p.dst(PixelFormat::kRgb);
-        return run(bench.device(), problem);
-      });
+      bench.measure_next(problem, DType::kF32, [&] { problem.image = p.image(), problem.dst = p.dst(PixelFormat::kRgb); });
     });
   }
   return true;

@@ -15,13 +15,7 @@ const bool kRegistered = [] {
       GuidedFilter problem;
       problem.radius = kRefineRadius, problem.epsilon = kRefineEpsilon;
       const auto next = [&] { problem.guide = guide.next(), problem.value = value.next(), problem.dst = dst.next(); };
-      next();
-      const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-      problem.scratch = scratch.span();
-      bench.measure(cost(problem), DType::kF32, [&] {
-        next();
-        return run(bench.device(), problem);
-      });
+      bench.measure_next(problem, DType::kF32, next);
     });
   }
   return true;

@@ -26,13 +26,7 @@ void run_case(Bench<Device>& bench, const Case& c, int width, int height) {
     if (c.probability) problem.probability = reinterpret_cast<float*>(probability.next());
     problem.mask = reinterpret_cast<std::uint8_t*>(mask.next());
   };
-  next();
-  const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-  problem.scratch = scratch.span();
-  bench.measure(cost(problem), DType::kF32, [&] {
-    next();
-    return run(bench.device(), problem);
-  });
+  bench.measure_next(problem, DType::kF32, next);
 }
 
 const bool kRegistered = [] {

@@ -21,13 +21,7 @@ const bool kRegistered = [] {
           problem.image = {pixels, w, h, std::int64_t{3} * w, PixelFormat::kRgb};
           problem.dst = dst.next();
         };
-        next();
-        const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-        problem.scratch = scratch.span();
-        bench.measure(cost(problem), DType::kF32, [&] {
-          next();
-          return run(bench.device(), problem);
-        });
+        bench.measure_next(problem, DType::kF32, next);
       });
     }
   }

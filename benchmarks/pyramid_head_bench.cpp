@@ -23,12 +23,7 @@ const bool kRegistered = [] {
       }
       PyramidHead problem{features.next(), priors, static_cast<const float*>(weights.next().data), 0.1f, true,
                           logit.next(),    {}};
-      const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-      problem.scratch = scratch.span();
-      bench.measure(cost(problem), DType::kF32, [&] {
-        problem.features = features.next();
-        return run(bench.device(), problem);
-      });
+      bench.measure_next(problem, DType::kF32, [&] { problem.features = features.next(); });
     });
   }
   return true;

@@ -20,12 +20,7 @@ const bool kRegistered = [] {
           grids.push_back(memory.back().next());
         }
         PyramidPool problem{src.next(), grids, {}};
-        const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-        problem.scratch = scratch.span();
-        bench.measure(cost(problem), v.dtype, [&] {
-          problem.src = src.next();
-          return run(bench.device(), problem);
-        });
+        bench.measure_next(problem, v.dtype, [&] { problem.src = src.next(); });
       });
     }
   }

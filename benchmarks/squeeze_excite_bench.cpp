@@ -18,12 +18,9 @@ const bool kRegistered = [] {
         const auto floats = [](RotatingTensor& t) { return static_cast<const float*>(t.next().data); };
         SqueezeExcite problem{src.next(),     residual.next(), kHidden, floats(squeeze), nullptr,
                               floats(excite), nullptr,         true,    dst.next(),      {}};
-        const Memory scratch = bench.memory(scratch_bytes(bench.device(), problem));
-        problem.scratch = scratch.span();
-        bench.measure(cost(problem), v.dtype, [&] {
+        bench.measure_next(problem, v.dtype, [&] {
           problem.src = src.next(), problem.residual = residual.next(), problem.dst = dst.next();
           problem.squeeze = floats(squeeze), problem.excite = floats(excite);
-          return run(bench.device(), problem);
         });
       });
     }

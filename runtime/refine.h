@@ -16,12 +16,13 @@ namespace mfs::core {
 
 // The grid has one pixel for 2 x 2 of the network's; windows of 9 x 9 are a little more than two values of a logit at 1/8. Of
 // radii from 3 to 6 and epsilons from 1e-4 to 2e-3, these were within 0.15 points of the best on parts of DUTS-TE and DAVIS
-// (mfs-small, 2026-11-26).
+// (mfs-small in PyTorch, 2026-11-26).
 // The values keep the network's corner convention: with aligned corners, at the photo's border, half a network pixel beside the
 // guide's. Means of 2 x 2 values interpolated at the network's size instead changed no mean IoU by 0.1 points.
 inline constexpr int kRefineStep = 2, kRefineRadius = 4;
 inline constexpr float kRefineEpsilon = 3e-4f;  // colours from 0 to 1
 
+// The guide is the photo once more, in f32: the network's input is narrow, and later steps use its memory.
 // The operations, in the order they run, in memory that begins at `memory` (null: sizes only).
 struct Refinement {
   Preprocess guide;

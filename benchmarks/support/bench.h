@@ -44,6 +44,17 @@ class Bench {
   Memory memory(std::size_t bytes) const { return {device_, bytes}; }
 
   void measure(const Cost& cost, DType dtype, Operation operation) { measure_against({cost, dtype}, std::move(operation), {}); }
+  // Of a problem that needs scratch; next() gives it data that are not in the cache.
+  template <typename Kernel, typename Next>
+  void measure_next(Kernel& problem, DType dtype, const Next& next) {
+    next();
+    const Memory scratch = memory(scratch_bytes(device_, problem));
+    problem.scratch = scratch.span();
+    measure(cost(problem), dtype, [&] {
+      next();
+      return run(device_, problem);
+    });
+  }
   void measure_against(const Problem& problem, Operation operation, const std::vector<Rival>& rivals) {
     run_turns(state_, problem, *watch(problem.cost, std::move(operation)), rivals);
   }

@@ -94,14 +94,14 @@ Fit fit_at(const Tensor& guide, const Tensor& value, const GuidedFilter& op, int
         for (int j = 0; j < 4; ++j) product[i][j] += v[i] * v[j] / n, product_size[i][j] += std::abs(v[i] * v[j]) / n;
       }
     }
-  // A mean of n values: n - 1 sums, the share and its product; one more rounding for a product as summand. A covariance is the
-  // difference of a mean product and a product of means, or the mean of products of differences from rounded means: that is
-  // within twice the same.
+  // A mean of n values: n - 1 sums, three roundings of the share and one of its product; one more for a product as summand. A
+  // covariance is the difference of a mean product and a product of means, or the mean of products of differences from rounded
+  // means: that is within twice the same.
   double m[3][3], covariance_bound = 0, cross[3], cross_bound[3];
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < 4; ++j) {
       const double exact = product[i][j] - mean[i] * mean[j];
-      const double bound = 2 * kEps * ((n + 3) * product_size[i][j] + (2 * n + 6) * size[i] * size[j]);
+      const double bound = 2 * kEps * ((n + 4) * product_size[i][j] + (2 * n + 7) * size[i] * size[j]);
       if (j == 3) {
         cross[i] = exact, cross_bound[i] = bound;
       } else {
@@ -151,7 +151,7 @@ Expected averaged(const std::vector<Fit>& fits, const GuidedFilter& op, int y, i
       const Fit& f = fits[static_cast<std::size_t>(sy) * w + sx];
       e.value += f.value[c] / n, e.bound += f.bound[c] / n, size += (std::abs(f.value[c]) + f.bound[c]) / n;
     }
-  e.bound += (n + 2) * kEps * size;
+  e.bound += (n + 3) * kEps * size;
   return e;
 }
 

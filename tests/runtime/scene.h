@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/error.h"
@@ -52,5 +54,21 @@ inline std::shared_ptr<const Model> model_on(const char* device, const GoldenNet
     return nullptr;
   }
 }
+
+// body(model) for every device that this program and machine have.
+template <typename Body>
+void on_every_device(const GoldenNetwork& golden, const Body& body) {
+  int devices = 0;
+  for (const char* device : {"cpu", "cuda"}) {
+    CAPTURE(std::string(device));
+    const std::shared_ptr<const Model> model = model_on(device, golden);
+    if (!model) continue;
+    ++devices;
+    body(model);
+  }
+  CHECK(devices > 0);
+}
+
+inline bool is_on_cpu(const Model& model) { return std::string_view(model.device()) == "cpu"; }
 
 }  // namespace mfs::core::test

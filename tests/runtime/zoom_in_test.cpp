@@ -241,23 +241,14 @@ void look_twice(const test::GoldenNetwork& golden, const std::shared_ptr<const M
 
 TEST_CASE("the second look is a run on the window, its result lies in the first one's") {
   const test::GoldenNetwork golden("multi");
-  int devices = 0;
-  for (const char* device : {"cpu", "cuda"}) {
-    CAPTURE(device);
-    const std::shared_ptr<const Model> model = test::model_on(device, golden);
-    if (!model) continue;
-    ++devices;
+  test::on_every_device(golden, [&](const std::shared_ptr<const Model>& model) {
     for (const bool refine : {false, true}) look_twice(golden, model, refine);
-  }
-  CHECK(devices > 0);
+  });
 }
 
 TEST_CASE("the logit of the last run can be read") {
   const test::GoldenNetwork golden("multi");
-  for (const char* device : {"cpu", "cuda"}) {
-    CAPTURE(device);
-    const std::shared_ptr<const Model> model = test::model_on(device, golden);
-    if (!model) continue;
+  test::on_every_device(golden, [&](const std::shared_ptr<const Model>& model) {
     Session session(model, {});
     test::Scene scene(golden, 1, {20.25f, 13.5f});
     constexpr int kGrid = 8;  // a photo of the logit's size shows each of its values
@@ -275,7 +266,7 @@ TEST_CASE("the logit of the last run can be read") {
         const float probability = scene.probability[static_cast<std::size_t>(y) * (scene.width + 1) + x];
         CHECK(std::abs(probability - 1 / (1 + std::exp(-value))) <= 1e-6);  // see mask_decision.h
       }
-  }
+  });
 }
 
 TEST_CASE("what does not go together with zoom_in is a sentence") {
